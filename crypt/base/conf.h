@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Configuration: INI files read by libinih (its only includer) into a struct through one field table,
+ * which also serves `-o key=value` options. Every refusal says file:line, the key, and what is accepted.
+ * Refused: unknown section or key, a key given twice (unless CONF_LIST), wrong type or out of range, a line
+ * that libinih cut (about 200 bytes; long values live in files), a file that others may write.
+ *
+ *     struct kbs_conf { char *listen; bool admit; int64_t token_ms; };
+ *     static const struct conf_field fields[] = {
+ *         {"server", "listen", CONF_TEXT, offsetof(struct kbs_conf, listen), .text_default = "127.0.0.1:8080",
+ *          .help = "address and port to listen on"},
+ *     };
+ */
+#pragma once
+
+#include "crypt/base/err.h"
+#include "crypt/base/secret.h"
+
+enum conf_type {
+    CONF_TEXT,     /* char *, malloc'd */
+    CONF_PATH,     /* char *, malloc'd, absolute, no ".." component */
+    CONF_BOOL,     /* bool: yes/no, true/false, on/off, 1/0 */
+    CONF_INT,      /* int64_t in min..max; decimal, or 0x hex, or 0o octal */
+    CONF_DURATION, /* int64_t milliseconds: 250ms, 5s, 10m, 1h, 2d; in min..max */
+    CONF_SIZE,     /* int64_t bytes: 512, 64K, 1M, 2G; in min..max */
+    CONF_CHOICE,   /* int: index into `choices` */
+    CONF_MODE,     /* int64_t: octal permission bits 0..07777 */
+    CONF_LIST      /* struct conf_list: words split at commas and blanks; the key may be repeated */
+};
+
+struct conf_list {
+    char **items;
+    size_t count;
+};
+
+struct conf_field {
+    const char *section;
+    const char *key;
+    enum conf_type type;
+    size_t offset;
+    int64_t min, max;           /* 0,0: any non-negative */
+    const char *const *choices; /* NULL-terminated */
+    const char *text_default;   /* parsed as if it were in the file; NULL: zero/NULL */
+    bool required;
+    const char *help;           /* one line; man pages are checked against it */
+};
+
+/* Fills defaults first. `path` NULL: defaults only. On failure *out holds nothing. */
+bool conf_load(const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err) MUST_CHECK;
+/* The same from memory (fuzzing, tests); `name` stands for the path in errors. */
+bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields, size_t count,
+    void *ret_out, struct err *err) MUST_CHECK;
+/* One more assignment on a loaded struct, from `where` (e.g. "option -o"): key is "key" or "section.key". */
+bool conf_assign(void *out, const struct conf_field *fields, size_t count, const char *where, const char *key,
+    const char *value, struct err *err) MUST_CHECK;
+void conf_done(void *out, const struct conf_field *fields, size_t count);
+/* Prints a commented sample with every key, its default and help. */
+bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err) MUST_CHECK;
+
+/* A credential file (key, token) straight into locked memory: a regular file, not readable or writable by
+ * group unless `group_ok`, never by others, at most `max` bytes; ERR_CONFIG with the chmod to run. */
+bool conf_credential(const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err) MUST_CHECK;

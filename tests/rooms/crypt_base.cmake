@@ -1,0 +1,1 @@
+sealed_unit(err crypt_base)
