@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * KBS client of the guest: RCAR handshake, token, resources (protocol.md A). Event-driven on one loop: any number of fetches
+ * wait without threads. One handshake serves all waiters; a token is reused until near its end (renewed when less than a tenth, at most
+ * 30 s, is left); a token that the KBS refuses (401 TokenNotFound / TokenVerifierError…) is renewed once per fetch; a policy denial is
+ * not retried. Failed handshakes back off with jitter (0.5 s doubling to 30 s): meanwhile waiters fail at once with the last error.
+ * Several fetches of one URI at the same time are one request. The tee key is fresh per handshake and never leaves this process. Loop thread only.
+ *
+ * Errors: ERR_DENIED_POLICY (with err.ref), ERR_NOTFOUND, ERR_UNREACH, ERR_TIMEOUT, ERR_ATTEST, ERR_FORMAT, ERR_CRYPTO.
+ */
+#pragma once
+
+#include "attest/client.h"
+#include "kbs/http.h"
+#include "kbs/uri.h"
+
+struct kbs_client;
+struct kbs_fetch;
+
+struct kbs_client_conf {
+    const char *url;              /* "https://host:port", no path */
+    struct http_conf http;
+    const char *attest_socket;
+    const char *tee;              /* announced at /auth; NULL: ask attestd (INFO) once */
+    int64_t request_timeout_ms;   /* one HTTP request; 0: 10 s */
+    int64_t attest_timeout_ms;    /* one evidence; 0: 20 s */
+    size_t resource_max;          /* plaintext bytes; 0: SECRET_SIZE_MAX */
+};
+
+/* `plaintext` is borrowed (take a reference to keep it); NULL on failure. */
+typedef void kbs_fetch_fn(void *arg, struct secret *plaintext, const struct err *err);
+
+bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf, struct kbs_client **ret_client, struct err *err) MUST_CHECK;
+void kbs_client_free(struct kbs_client *client); /* cancels without calling back */
+DEFINE_AUTO(struct kbs_client, kbs_client_free);
+
+/* Calls back exactly once, never from inside, unless cancelled; at the latest after timeout_ms. */
+bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms, kbs_fetch_fn *fn, void *arg,
+    struct kbs_fetch **ret_fetch, struct err *err) MUST_CHECK;
+void kbs_fetch_cancel(struct kbs_fetch *fetch); /* NULL is fine; a handshake or request that others wait for goes on */
+
+/* Attests now if there is no good token. `token` is the JWT, borrowed, NULL on failure. */
+typedef void kbs_token_fn(void *arg, const char *token, const struct err *err);
+bool kbs_client_attest(struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err) MUST_CHECK;
+/* Forgets token, tee key and session: the next fetch attests anew. */
+void kbs_client_forget(struct kbs_client *client);
+
+/* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
+struct kbs_client_state {
+    bool has_token;
+    int64_t token_expires_at;      /* unix seconds */
+    uint64_t handshakes, handshakes_failed, fetches;
+    int64_t accepted_at;           /* unix seconds of the last evidence the KBS gave a token for; 0: never */
+    const char *accepted_evidence; /* primary_evidence JSON of that time; NULL when never */
+    const char *latest_evidence;   /* the newest evidence made, accepted or not; NULL when never */
+    struct err last_refusal;       /* ERR_OK when there was none */
+};
+void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state);
