@@ -16,12 +16,22 @@ struct buf {
     size_t max; /* bytes; a write past it fails with ERR_FORMAT */
 };
 
-#define BUF_INIT(limit) {.max = (limit)}
+#define BUF_INIT(limit) \
+    {                   \
+        .max = (limit)  \
+    }
 
 void buf_done(struct buf *buf); /* frees; the buf is then empty and reusable */
 bool buf_append(struct buf *buf, struct bytes data, struct err *err) MUST_CHECK;
 bool buf_append_str(struct buf *buf, const char *text, struct err *err) MUST_CHECK;
-bool buf_printf(struct buf *buf, struct err *err, const char *format, ...) PRINTF_LIKE(3, 4) MUST_CHECK;
+/* Room for `len` more bytes at *ret_room (valid until the next call); buf_commit() then counts
+ * those written. */
+bool buf_reserve(struct buf *buf, size_t len, uint8_t **ret_room, struct err *err) MUST_CHECK;
+void buf_commit(struct buf *buf, size_t len);
+/* Forgets everything past `len`. */
+void buf_truncate(struct buf *buf, size_t len);
+bool buf_printf(struct buf *buf, struct err *err, const char *format, ...) PRINTF_LIKE(3, 4)
+    MUST_CHECK;
 static inline struct bytes buf_bytes(const struct buf *buf)
 {
     return bytes_of(buf->data, buf->len);

@@ -10,7 +10,8 @@
  *     if (!pack_finish(&in, "attestd request", err))     short, over-long or trailing bytes
  *         return false;
  *
- * Getters return 0 / empty after a failure. A writer writes into a struct buf and remembers likewise.
+ * Getters return 0 / empty after a failure. A writer writes into a struct buf and remembers
+ * likewise.
  */
 #pragma once
 
@@ -31,7 +32,8 @@ struct bytes pack_get_fixed(struct pack_reader *in, size_t len);
 struct bytes pack_get_block16(struct pack_reader *in, size_t max);
 /* u32 length, then that many bytes; fails when the length is over `max`. */
 struct bytes pack_get_block(struct pack_reader *in, size_t max);
-/* A block that is UTF-8 text without NUL, copied into `out` with its NUL; fails when it does not fit. */
+/* A block that is UTF-8 text without NUL, copied into `out` with its NUL; fails when it does not
+ * fit. */
 void pack_get_text(struct pack_reader *in, char *out, size_t out_size);
 /* True when nothing failed and nothing is left. */
 bool pack_finish(const struct pack_reader *in, const char *what, struct err *err) MUST_CHECK;
@@ -39,6 +41,7 @@ bool pack_finish(const struct pack_reader *in, const char *what, struct err *err
 struct pack_writer {
     struct buf *out;
     bool failed;
+    enum err_code cause; /* of the first failure: ERR_FORMAT (does not fit) or ERR_NOMEM */
 };
 
 struct pack_writer pack_writer(struct buf *out);

@@ -1,2 +1,5 @@
+sealed_unit(buf crypt_base)
 sealed_unit(err crypt_base)
 sealed_unit(loop crypt_base)
+sealed_unit(pack crypt_base)
+sealed_unit(secret crypt_base)

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "crypt/base/json.h"
+
+#include <sys/random.h>
+
+#include "crypt/base/secret.h"
+#include "crypt/base/utf8.h"
+
+/* What we write is made of what we read, which is capped, or of our own fields. */
+#define JSON_TEXT_MAX ((size_t)16 * 1024 * 1024)
+
+/* In front of each piece of jansson's memory, so that it can be wiped; 16 bytes keep the alignment
+ * of malloc. */
+union piece {
+    size_t size;
+    max_align_t align;
+};
+
+static void *wiping_malloc(size_t size)
+{
+    if (size > SIZE_MAX - sizeof(union piece))
+        return NULL;
+    union piece *piece = malloc(sizeof *piece + size);
+    if (!piece)
+        return NULL;
+    piece->size = size;
+    return piece + 1;
+}
+
+static void wiping_free(void *data)
+{
+    if (!data)
+        return;
+    union piece *piece = (union piece *)data - 1;
+    secret_wipe(data, piece->size);
+    free(piece);
+}
+
+/* The seed is given now because jansson would otherwise open /dev/urandom at its first object, when
+ * a process may no longer open files. */
+void json_init(void)
+{
+    size_t seed = 0;
+    json_set_alloc_funcs(wiping_malloc, wiping_free);
+    if (getrandom(&seed, sizeof seed, 0) == (ssize_t)sizeof seed && seed != 0)
+        json_object_seed(seed);
+}
+
+void json_unref(json_t *json)
+{
+    json_decref(json);
+}
+
+/* jansson recurses to 2048 levels; this looks first, without recursion. What is no JSON is left for
+ * jansson to refuse. */
+static bool check_depth(struct bytes text, const char *what, struct err *err)
+{
+    int depth = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t c = text.data[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || c == '['))
+            depth++;
+        else if (!in_string && (c == '}' || c == ']'))
+            depth--;
+        if (depth > JSON_DEPTH_MAX)
+            return err_set(
+                err, ERR_FORMAT, "%s: JSON nested deeper than %d levels", what, JSON_DEPTH_MAX);
+    }
+    return true;
+}
+
+bool json_load_strict(
+    struct bytes text, size_t max, const char *what, json_t **ret_json, struct err *err)
+{
+    if (text.len > max)
+        return err_set(
+            err, ERR_FORMAT, "%s: %zu bytes of JSON; at most %zu are taken", what, text.len, max);
+    if (text.len == 0)
+        return err_set(err, ERR_FORMAT, "%s: empty, where JSON is needed", what);
+    if (!check_depth(text, what, err))
+        return false;
+    json_error_t cause;
+    json_t *json = json_loadb((const char *)text.data, text.len, JSON_REJECT_DUPLICATES, &cause);
+    if (json) {
+        *ret_json = json;
+        return true;
+    }
+    if (json_error_code(&cause) == json_error_out_of_memory)
+        return err_nomem(err);
+    /* jansson quotes the input after " near "; what we were sent does not belong into messages. */
+    char *quote = strstr(cause.text, " near ");
+    if (quote)
+        *quote = '\0';
+    return err_set(err, ERR_FORMAT, "%s: not the JSON that is taken: %s (line %d, column %d)", what,
+        cause.text, cause.line, cause.column);
+}
+
+/* Straight into the caller's kind of memory: json_dumps would use jansson's. */
+char *json_text(const json_t *json)
+{
+    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
+    size_t len = json_dumpb(json, NULL, 0, flags);
+    if (len == 0)
+        return NULL;
+    char *text = malloc(len + 1);
+    if (!text)
+        return NULL;
+    if (json_dumpb(json, text, len, flags) != len) {
+        free(text);
+        return NULL;
+    }
+    text[len] = '\0';
+    return text;
+}

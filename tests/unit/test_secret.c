@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "crypt/base/secret.h"
+
+static size_t alive(void)
+{
+    size_t count, bytes;
+    secret_stats(&count, &bytes);
+    return count;
+}
+
+static void new_is_zero_and_counted(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    static const size_t sizes[] = {0, 1, 32, 4087, 4088, 4095, 4096, 4097, 70000, SECRET_SIZE_MAX};
+    for (size_t i = 0; i < ARRAY_LEN(sizes); i++) {
+        size_t before = alive(), count, bytes_before, bytes;
+        secret_stats(&count, &bytes_before);
+        struct secret *secret;
+        assert_done(secret_new(sizes[i], &secret, &err), &err);
+        assert_int_equal(secret_len(secret), sizes[i]);
+        for (size_t k = 0; k < sizes[i]; k++)
+            assert_int_equal(secret_bytes(secret).data[k], 0);
+        secret_stats(&count, &bytes);
+        assert_int_equal(bytes - bytes_before, sizes[i]);
+        assert_int_equal(count, before + 1);
+        secret_unref(secret_ref(secret));
+        assert_int_equal(alive(), before + 1);
+        secret_unref(secret);
+        assert_int_equal(alive(), before);
+    }
+    secret_unref(NULL);
+}
+
+static void too_large_is_refused(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct secret *secret = NULL;
+    size_t before = alive();
+    assert_refused(
+        secret_new(SECRET_SIZE_MAX + 1, &secret, &err), &err, ERR_FORMAT, "1048577 bytes");
+    assert_refused(secret_random(SIZE_MAX, &secret, &err), &err, ERR_FORMAT, "bytes");
+    assert_null(secret);
+    assert_int_equal(alive(), before);
+}
+
+static void copy_truncate_equal(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_secret *a = NULL;
+    auto_secret *b = NULL;
+    assert_done(secret_copy(bytes_str("correct horse"), &a, &err), &err);
+    assert_done(secret_copy(bytes_str("correct"), &b, &err), &err);
+    assert_false(secret_equal(secret_bytes(a), secret_bytes(b)));
+    const uint8_t *tail = secret_bytes(a).data + 7;
+    secret_truncate(a, 7);
+    assert_true(secret_equal(secret_bytes(a), secret_bytes(b)));
+    assert_memory_equal(tail, "\0\0\0\0\0\0", 6);
+    secret_truncate(a, 100);
+    assert_int_equal(secret_len(a), 7);
+    secret_data(b)[6] ^= 1;
+    assert_false(secret_equal(secret_bytes(a), secret_bytes(b)));
+    assert_true(secret_equal(BYTES_EMPTY, BYTES_EMPTY));
+}
+
+static void random_differs(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_secret *a = NULL;
+    auto_secret *b = NULL;
+    assert_done(secret_random(32, &a, &err), &err);
+    assert_done(secret_random(32, &b, &err), &err);
+    assert_false(secret_equal(secret_bytes(a), secret_bytes(b)));
+}
+
+/* Runs `act` in a child and gives its wait status; a sanitizer turns SIGSEGV into an exit status of
+ * its own. */
+static int status_of(void (*act)(struct secret *), struct secret *secret)
+{
+    fflush(NULL);
+    pid_t pid = fork();
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+        dup2(null, STDERR_FILENO);
+        struct rlimit none = {0, 0};
+        setrlimit(RLIMIT_CORE, &none);
+        signal(SIGSEGV, SIG_DFL);
+        signal(SIGABRT, SIG_DFL);
+        act(secret);
+        _exit(0);
+    }
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static struct secret *own_secret(size_t size)
+{
+    struct err err = ERR_INIT;
+    struct secret *secret;
+    if (!secret_new(size, &secret, &err))
+        _exit(0);
+    return secret;
+}
+
+static void write_past_end(struct secret *secret)
+{
+    (void)secret;
+    struct secret *own = own_secret(33);
+    *(volatile uint8_t *)(secret_data(own) + 33) = 1;
+}
+
+static void write_before_guarded(struct secret *secret)
+{
+    (void)secret;
+    struct secret *own = own_secret(4096);
+    *(volatile uint8_t *)(secret_data(own) - 1) = 1;
+}
+
+static void write_before_canary(struct secret *secret)
+{
+    (void)secret;
+    struct secret *own = own_secret(33);
+    *(volatile uint8_t *)(secret_data(own) - 1) ^= 1;
+    secret_unref(own);
+}
+
+static void read_inherited(struct secret *secret)
+{
+    (void)*(volatile const uint8_t *)secret_bytes(secret).data;
+}
+
+static void do_nothing(struct secret *secret)
+{
+    (void)secret;
+}
+
+static void stray_access_kills(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_secret *secret = NULL;
+    assert_done(secret_new(33, &secret, &err), &err);
+    assert_int_equal(status_of(do_nothing, secret), 0);
+    assert_int_not_equal(status_of(write_past_end, secret), 0);
+    assert_int_not_equal(status_of(write_before_guarded, secret), 0);
+    assert_int_not_equal(status_of(read_inherited, secret), 0);
+    int status = status_of(write_before_canary, secret);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* The kernel's own words on the mapping that holds `address`: "dd" is out of dumps, "dc" out of
+ * children, "lo" locked. */
+static void vm_flags(const void *address, char *out, size_t out_size)
+{
+    FILE *smaps = fopen("/proc/self/smaps", "re");
+    assert_non_null(smaps);
+    char line[512];
+    bool here = false;
+    out[0] = '\0';
+    while (out[0] == '\0' && fgets(line, sizeof line, smaps)) {
+        unsigned long from, to;
+        if (sscanf(line, "%lx-%lx ", &from, &to) == 2)
+            here = (unsigned long)address >= from && (unsigned long)address < to;
+        else if (here && strncmp(line, "VmFlags:", 8) == 0)
+            snprintf(out, out_size, "%s", line + 8);
+    }
+    fclose(smaps);
+}
+
+static void kernel_agrees(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_secret *secret = NULL;
+    char flags[512];
+    assert_done(secret_new(100, &secret, &err), &err);
+    vm_flags(secret_bytes(secret).data, flags, sizeof flags);
+    assert_non_null(strstr(flags, " dd"));
+    assert_non_null(strstr(flags, " dc"));
+    assert_non_null(strstr(flags, " lo"));
+
+    struct secret_bounce bounce;
+    assert_done(secret_bounce_init(&bounce, 5000, &err), &err);
+    assert_int_equal(bounce.size, 8192);
+    vm_flags(bounce.data, flags, sizeof flags);
+    assert_non_null(strstr(flags, " dd"));
+    assert_non_null(strstr(flags, " dc"));
+    memset(bounce.data, 'x', bounce.size);
+    secret_bounce_wipe(&bounce, 5000);
+    assert_int_equal(bounce.data[4999], 0);
+    assert_int_equal(bounce.data[5000], 'x');
+    secret_bounce_done(&bounce);
+    secret_bounce_done(&bounce);
+    assert_null(bounce.data);
+}
+
+static void *use_shared(void *arg)
+{
+    struct secret *secret = arg;
+    for (int i = 0; i < 10000; i++)
+        secret_unref(secret_ref(secret));
+    secret_unref(secret);
+    return NULL;
+}
+
+static void references_count_across_threads(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct secret *secret;
+    size_t before = alive();
+    assert_done(secret_copy(bytes_str("shared"), &secret, &err), &err);
+    pthread_t threads[3];
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, use_shared, secret_ref(secret)), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        pthread_join(threads[i], NULL);
+    assert_int_equal(alive(), before + 1);
+    secret_unref(secret);
+    assert_int_equal(alive(), before);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(new_is_zero_and_counted),
+        cmocka_unit_test(too_large_is_refused),
+        cmocka_unit_test(copy_truncate_equal),
+        cmocka_unit_test(random_differs),
+        cmocka_unit_test(stray_access_kills),
+        cmocka_unit_test(kernel_agrees),
+        cmocka_unit_test(references_count_across_threads),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
