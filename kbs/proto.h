@@ -48,8 +48,14 @@ bool proto_attest_decode(struct bytes body, struct proto_attest *ret_attest, str
 /* {"token":"…"} */
 bool proto_token_encode(const char *token, char **ret_text, struct err *err) MUST_CHECK;
 bool proto_token_decode(struct bytes body, char **ret_token, struct err *err) MUST_CHECK;
-/* exp and nbf of a JWT without checking its signature, for the client's own timing (protocol.md A.2). 0 when absent. */
-bool proto_token_times(const char *token, int64_t *ret_expires, int64_t *ret_not_before, struct err *err) MUST_CHECK;
+/* What a JWT says about itself, without checking its signature: for the client's own timing and display (A.2, D.1). */
+struct proto_token_claims {
+    int64_t issued_at;  /* iat, unix seconds by the KBS's clock; 0 when absent, as are the next two */
+    int64_t not_before; /* nbf */
+    int64_t expires_at; /* exp */
+    bool affirming;     /* there are submods, and ear.status of each is "affirming" */
+};
+bool proto_token_claims(const char *token, struct proto_token_claims *ret_claims, struct err *err) MUST_CHECK;
 
 /* {"type":"https://github.com/confidential-containers/kbs/errors/<Name>","detail":"…"} (A.4) */
 struct proto_error {

@@ -1,0 +1,2 @@
+sealed_unit(uri kbs_proto)
+sealed_fuzz(uri kbs_proto)
