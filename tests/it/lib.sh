@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck shell=bash
+# Sourced by every integration test: a private directory, a stack of clean-ups, readiness instead of pauses.
+#
+#     . "$(dirname "$0")/lib.sh"
+#     start_swtpm tpm                    # real TPM 2.0 on $DIR/tpm.sock, TCTI in $TPM_TCTI
+#     spawn kbs "$BIN/sealed-kbs" …      # background program, log in $DIR/kbs.log, pid in $PID_kbs
+#     wait_for 10 "port file" test -s "$DIR/port"
+#     check "what is true" command…      # a failure ends the test and prints the logs
+#
+# Exit 0 passed, 77 skipped (with the reason), anything else failed. With CI set nothing may skip.
+set -euo pipefail
+
+HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+BIN=${SEALED_BIN:?set SEALED_BIN to the directory of the built programs}
+TESTBIN=${SEALED_TESTBIN:-$BIN/../tests}
+DIR=$(mktemp -d "${TMPDIR:-/tmp}/sealed-it.XXXXXX")
+chmod 0755 "$DIR"
+export TSS2_LOG=all+none LC_ALL=C
+CLEANUPS=()
+
+on_exit() { CLEANUPS+=("$1"); }
+
+finish() {
+    local status=$? i log
+    set +e
+    trap - EXIT
+    for ((i = ${#CLEANUPS[@]} - 1; i >= 0; i--)); do eval "${CLEANUPS[i]}" >/dev/null 2>&1; done
+    if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
+        for log in "$DIR"/*.log; do
+            [ -s "$log" ] || continue
+            echo "--- ${log##*/} (last 60 lines)"
+            tail -n 60 "$log"
+        done
+    fi
+    if [ -n "${SEALED_KEEP:-}" ]; then echo "kept: $DIR"; else rm -rf --one-file-system "$DIR"; fi
+    exit "$status"
+}
+trap finish EXIT
+trap 'exit 143' TERM INT
+
+skip() {
+    echo "SKIP: $*"
+    [ -z "${CI:-}" ] || { echo "nothing may skip in CI"; exit 1; }
+    exit 77
+}
+require_root() { [ "$(id -u)" -eq 0 ] || skip "needs root"; }
+require() { local p; for p; do command -v "$p" >/dev/null || skip "needs the program $p"; done; }
+# What only a build without sanitizers can show ends well here: the release run of the same test shows it.
+release_only() { [ -z "${SEALED_ASAN:-}" ] || { echo "shown by the release build: $*"; exit 0; }; }
+
+die() { echo "FAIL: $*" >&2; exit 1; }
+pass() { echo "ok: $*"; }
+check() { # WHAT COMMAND…
+    local what=$1; shift
+    "$@" || die "$what: $*"
+    pass "$what"
+}
+refused() { # WHAT TEXT COMMAND…: the command fails and says TEXT
+    local what=$1 text=$2 out; shift 2
+    if out=$("$@" 2>&1); then die "$what: succeeded: $out"; fi
+    case "$out" in *"$text"*) pass "$what" ;; *) die "$what: said '$out', not '$text'" ;; esac
+}
+equal() { # WHAT WANTED GOT
+    [ "$2" = "$3" ] || die "$1: wanted '$2', got '$3'"
+    pass "$1"
+}
+
+# wait_for SECONDS WHAT COMMAND…: polls a condition; the time is a bound for broken runs, never a pause.
+wait_for() {
+    local end=$((SECONDS + $1)) what=$2
+    shift 2
+    until "$@" >/dev/null 2>&1; do
+        [ "$SECONDS" -lt "$end" ] || die "waited in vain for $what"
+        poll_turn
+    done
+}
+poll_turn() { read -r -t 0.02 _ <> <(:) || true; }
+gone() { ! kill -0 "$1" 2>/dev/null; }
+
+# spawn NAME COMMAND…: in the background; PID_NAME; stopped and reaped at the end.
+spawn() {
+    local name=$1; shift
+    "$@" >>"$DIR/$name.log" 2>&1 &
+    local pid=$!
+    declare -g "PID_$name=$pid"
+    on_exit "stop_pid $pid"
+}
+stop_pid() { # TERM, a bounded wait, KILL
+    local pid=$1 end=$((SECONDS + 10))
+    kill -TERM "$pid" 2>/dev/null || return 0
+    while kill -0 "$pid" 2>/dev/null; do
+        [ "$SECONDS" -lt "$end" ] || { kill -KILL "$pid" 2>/dev/null; break; }
+        poll_turn
+    done
+    wait "$pid" 2>/dev/null || true
+}
+stop() { local var="PID_$1"; stop_pid "${!var}"; }
+
+# The users that DESIGN names. They are made once and stay for the other tests of this machine, which run at the same time.
+ensure_user() { # NAME [GROUP]
+    (
+        flock 9
+        [ -z "${2:-}" ] || getent group "$2" >/dev/null || groupadd --system "$2"
+        getent passwd "$1" >/dev/null || useradd --system --no-create-home --shell /usr/sbin/nologin "$1"
+        [ -z "${2:-}" ] || usermod -a -G "$2" "$1"
+    ) 9>/tmp/sealed-it-users.lock
+}
+
+# start_swtpm NAME: a fresh TPM with the EK certificate of a private CA; sets TPM_TCTI, TPM_SOCK and TPM_CA (directory of PEM roots).
+start_swtpm() {
+    local name=$1 state="$DIR/$1.state" ca="$DIR/$1.ca"
+    require swtpm swtpm_setup swtpm_localca
+    mkdir -p "$state" "$ca/roots"
+    cat >"$ca/setup.conf" <<EOF
+create_certs_tool = $(command -v swtpm_localca)
+create_certs_tool_config = $ca/localca.conf
+create_certs_tool_options = $ca/options.conf
+active_pcr_banks = sha256
+EOF
+    cat >"$ca/localca.conf" <<EOF
+statedir = $ca
+signingkey = $ca/signkey.pem
+issuercert = $ca/issuercert.pem
+certserial = $ca/certserial
+EOF
+    : >"$ca/options.conf"
+    swtpm_setup --tpm2 --tpmstate "$state" --config "$ca/setup.conf" --create-ek-cert --pcr-banks sha256 --overwrite \
+        >"$DIR/$name.setup.log" 2>&1 || die "swtpm_setup failed"
+    cp "$ca/issuercert.pem" "$ca/roots/issuer.pem"
+    cp "$ca/swtpm-localca-rootca-cert.pem" "$ca/roots/root.pem"
+    TPM_CA="$ca/roots"
+    TPM_SOCK="$DIR/$name.sock"
+    TPM_TCTI="swtpm:path=$TPM_SOCK"
+    run_swtpm "$name"
+}
+run_swtpm() { # (re)starts it on the same state
+    local name=$1 gid
+    ensure_user sealed-attest tss
+    gid=$(getent group tss | cut -d: -f3)
+    spawn "$name" swtpm socket --tpm2 --tpmstate "dir=$DIR/$name.state" --server "type=unixio,path=$TPM_SOCK,mode=0660,gid=$gid" \
+        --ctrl "type=unixio,path=$TPM_SOCK.ctrl,mode=0660,gid=$gid" --flags not-need-init,startup-clear
+    wait_for 10 "swtpm's socket" test -S "$TPM_SOCK.ctrl"
+}
