@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # Sourced by every integration test: a private directory, a stack of clean-ups, readiness instead of pauses.
 #
 #     . "$(dirname "$0")/lib.sh"
