@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Administrators (protocol.md A.5): nobody unless configured; otherwise a bearer JWT signed by one
+ * of the configured public keys (JWK or PEM files; ES256, ES384, RS256), with `exp` (60 s leeway,
+ * nbf alike) and a text claim `role`; `iss` and `aud` are compared when configured. Then the role's
+ * list of endpoint patterns: POSIX extended regular expressions that begin with
+ * "^/kbs" and end with "$", matched against the raw URI in normal form with its query. Role "admin"
+ * without a list: everything under /kbs.
+ */
+#pragma once
+
+#include "kbs/server/kbs_conf.h"
+#include "kbs/server/route.h"
+
+struct admin;
+
+/* Reads the key files. ERR_CONFIG. */
+bool admin_new(const struct kbs_conf *conf, struct admin **ret_admin, struct err *err) MUST_CHECK;
+void admin_free(struct admin *admin);
+DEFINE_AUTO(struct admin, admin_free);
+
+#define ADMIN_NAME_MAX 256
+/* `authorization` is the header's value or NULL; `target` the normal form of the URI with its
+ * query. ERR_DENIED_LOCAL. */
+bool admin_check(const struct admin *admin, const char *authorization, const char *target,
+    int64_t now, char ret_name[ADMIN_NAME_MAX], struct err *err) MUST_CHECK;

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Stored explanations of refusals: the guest gets only the id, an administrator reads claim, got,
+ * expected and rule. Kept in STORE_EXPLANATION as {"id","time","kind","resource","findings":[…]…}
+ * for a bounded time and number.
+ */
+#pragma once
+
+#include "kbs/server/server.h"
+
+#define EXPLAIN_ID_SIZE \
+    33 /* 32 random hex digits and a NUL: not to be guessed, no oracle in its order */
+
+struct explain_entry {
+    const char *kind;     /* "evidence", "policy", "resource", "token", "enrolment" */
+    const char *resource; /* "r/t/t", or NULL */
+    const char *tee;      /* or NULL */
+    const char *agent;    /* id of the enrolled key, or NULL */
+    const char *summary;  /* one line for a person */
+    const json_t
+        *findings; /* [{"claim","got","expected","rule","match"},…]; borrowed; NULL for none */
+};
+
+/* Records and gives the id. A full or broken store must not turn a refusal into anything else: on
+ * failure the caller refuses without an id and the error is logged. */
+bool explain_record(struct server *server, const struct explain_entry *entry,
+    char ret_id[EXPLAIN_ID_SIZE], struct err *err) MUST_CHECK;

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Requests, answers and the route table, free of any HTTP library: httpd.c fills a struct request,
+ * calls route_dispatch() and sends the struct response; unit tests do the same without a socket. A
+ * new route is one line in a table.
+ *
+ * Matching is done on the RAW path (as it came over the wire, nothing unescaped): a percent sign or
+ * a dot segment never equals anything in a table, so no encoding trick reaches another handler than
+ * the ACL saw. Empty segments ("//") are dropped for routing (protocol.md F, trap); the
+ * administrators' ACL sees the same normal form, with the query.
+ */
+#pragma once
+
+#include "crypt/base/buf.h"
+#include "crypt/base/secret.h"
+
+struct server;
+
+enum request_method {
+    REQUEST_GET = 1,
+    REQUEST_POST = 2,
+    REQUEST_PUT = 4,
+    REQUEST_DELETE = 8,
+    REQUEST_OTHER = 16
+};
+
+enum route_auth {
+    AUTH_NONE, /* the handler decides (a guest's token, or nothing) */
+    AUTH_ADMIN /* answered by admin_check() before the handler runs */
+};
+
+/* Everything is borrowed for the duration of the handler. Header values are NULL when absent. */
+struct request {
+    enum request_method method;
+    const char *uri;   /* raw, with the query */
+    const char *path;  /* raw, empty segments dropped, no query; "/kbs/v0/resource/a/b/c" */
+    const char *query; /* after '?', or NULL */
+    const char
+        *rest; /* the part of `path` after the route's pattern, without its slash; "" when none */
+    const char *authorization; /* header value */
+    const char *cookie;        /* header value */
+    const char *user_agent;
+    const char *peer;                 /* "127.0.0.1:1234", for the log */
+    struct bytes body;                /* of routes that are not `secret_body` */
+    const struct secret *body_secret; /* of those that are; NULL when the body was empty */
+    const char *admin;                /* "ROLE" or "ROLE/SUBJECT" when AUTH_ADMIN let it through */
+};
+
+#define RESPONSE_COOKIE_MAX 512
+#define RESPONSE_BODY_MAX   (4u * 1024 * 1024)
+
+struct response {
+    int status;               /* 200 unless changed */
+    const char *content_type; /* static text; NULL: no such header */
+    struct buf body;
+    char cookie[RESPONSE_COOKIE_MAX]; /* value of Set-Cookie, or "" */
+    const char *error_name;           /* set by response_refuse; for the log */
+};
+
+/*
+ * true: the response is complete (refusals made with response_refuse() included). false: `err` says
+ * what broke; the dispatcher logs it and answers 401 with the route's `error_name` and
+ * `error_detail` (cause only for administrators).
+ */
+typedef bool route_fn(struct server *server, const struct request *request,
+    struct response *response, struct err *err);
+
+struct route {
+    unsigned methods;    /* set of enum request_method */
+    const char *pattern; /* an exact path, or a prefix when it ends in "/" + "*" (at least one more
+                            segment) */
+    enum route_auth auth;
+    bool secret_body; /* the body holds plaintext: it is gathered in locked memory */
+    route_fn *handler;
+    const char *error_name;   /* protocol.md A.4, e.g. "PluginInternalError" */
+    const char *error_detail; /* what a guest is told when the handler fails, e.g. "Plugin internal
+                                 error" */
+};
+
+/* Tables end with a zero entry. Each file of handlers exports one; route.c lists the tables. */
+extern const struct route resource_routes[];
+extern const struct route policy_routes[];
+extern const struct route refvalue_routes[];
+extern const struct route attest_routes[];  /* attest_handler.c: /auth, /attest */
+extern const struct route agent_routes[];   /* agent_handler.c: enrolment and its administration */
+extern const struct route explain_routes[]; /* explain.c */
+
+/* NULL when nothing matches; looks at method and path only. */
+const struct route *route_find(enum request_method method, const char *path);
+/* Routes, checks the administrator, runs the handler, turns a failure into an answer. Never fails.
+ */
+void route_dispatch(struct server *server, struct request *request, struct response *response);
+/* `path` of a raw URI: the query cut off, empty segments dropped; malloc'd, NULL when memory is
+ * out. */
+char *route_path(const char *uri);
+
+void response_init(struct response *response);
+void response_done(struct response *response);
+/* {"type":…/errors/NAME,"detail":DETAIL} with A.4's status (404 for PluginNotFound and
+ * InvalidRequestPath, else 401). `ref`: id of an explanation, appended as " [id REF]", or NULL.
+ * `name` is static text. Cannot fail: out of memory leaves an empty body. */
+void response_refuse(struct response *response, const char *name, const char *ref,
+    const char *format, ...) PRINTF_LIKE(4, 5);
+bool response_json(struct response *response, const char *text, struct err *err) MUST_CHECK;

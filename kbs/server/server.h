@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What every handler is given. Made once in kbsd.c, constant while requests run, so handlers on
+ * many threads may use it at once; what changes lives behind `store` (nothing is cached in the
+ * process: any number of replicas may share a store) or in an object that locks itself. Handlers
+ * reach time through server_now(), so that tests can set it.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "attest/verify/ear.h"
+#include "kbs/server/kbs_conf.h"
+#include "kbs/server/route.h"
+#include "kbs/server/store.h"
+
+struct admin;     /* admin.h */
+struct verifiers; /* verifier.h */
+struct sessions;  /* session.h */
+
+struct server {
+    const struct kbs_conf *conf;
+    struct store *store;
+    struct admin *admin;
+    struct ear_signer signer;
+    struct sessions *sessions;
+    struct verifiers *verifiers; /* the sandboxed child processes */
+    int64_t (*clock)(void);      /* unix seconds; NULL: time(2) */
+};
+
+int64_t server_now(const struct server *server);
