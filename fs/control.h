@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's control socket (default /run/sealedfs/control.sock, mode 0660 root:sealedfs; SO_PEERCRED: root, the worker's own uid and
- * uids that the configuration names). SOCK_SEQPACKET; a request is one JSON object, the answer is one JSON object, plaintext follows as
- * secret packets (ipc_send_secret) of the announced length: plaintext is never a JSON value.
+ * The agent's control socket (default /run/sealedfs/control.sock, mode 0660 root:sealedfs;
+ * SO_PEERCRED: root, the worker's own uid and uids that the configuration names). SOCK_SEQPACKET; a
+ * request is one JSON object, the answer is one JSON object, plaintext follows as secret packets
+ * (ipc_send_secret) of the announced length: plaintext is never a JSON value.
  *
- *     {"op":"get","uri":"kbs:///r/t/t"}                  -> {"ok":true,"length":N} + N bytes of plaintext
- *     {"op":"unseal","path":"ctx/path"} + fd of the text -> {"ok":true,"length":N} + N bytes   ("path" optional: the context)
- *     {"op":"attest"}                                    -> {"ok":true,"status":{…}}           (attests now if there is no good token)
- *     {"op":"token"}                                     -> {"ok":true,"length":N} + the JWT   (root only)
+ *     {"op":"get","uri":"kbs:///r/t/t"}                  -> {"ok":true,"length":N} + N bytes of
+ * plaintext
+ *     {"op":"unseal","path":"ctx/path"} + fd of the text -> {"ok":true,"length":N} + N bytes
+ * ("path" optional: the context)
+ *     {"op":"attest"}                                    -> {"ok":true,"status":{…}} (attests now
+ * if there is no good token)
+ *     {"op":"token"}                                     -> {"ok":true,"length":N} + the JWT (root
+ * only)
  *     {"op":"explain","path":P} or {"op":"explain","id":ID} -> {"ok":true,"explanation":{…}}
- *     {"op":"flush"}                                     -> {"ok":true,"flushed":N}            (drops cached secrets; "token":true also token and key)
+ *     {"op":"flush"}                                     -> {"ok":true,"flushed":N} (drops cached
+ * secrets; "token":true also token and key)
  *     {"op":"status"}                                    -> {"ok":true,"status":{…}}
  *     refusals: {"ok":false,"code":"denied-policy","message":"…","ref":"…"}
  *
- * Explanation of a refusal: {"id","path","time","code","class","message","kbs_ref","guest":{"changed":[{"pcr":11,"was":hex,"now":hex}],"since":time}}.
+ * Explanation of a refusal:
+ * {"id","path","time","code","class","message","kbs_ref","guest":{"changed":[{"pcr":11,"was":hex,"now":hex}],"since":time}}.
  */
 #pragma once
 
@@ -23,7 +30,7 @@
 #define CONTROL_SOCKET_DEFAULT "/run/sealedfs/control.sock"
 #define CONTROL_TIMEOUT_MS     60000
 
-/* Client side, blocking, for fs/cli. `fd` -1: none. *ret_secret may be NULL when the operation has no plaintext; else required.
- * A refusal becomes err with its code, message and ref. */
-bool control_ask(const char *socket_path, const json_t *request, int fd, json_t **ret_answer, struct secret **ret_secret,
-    struct err *err) MUST_CHECK;
+/* Client side, blocking, for fs/cli. `fd` -1: none. *ret_secret may be NULL when the operation has
+ * no plaintext; else required. A refusal becomes err with its code, message and ref. */
+bool control_ask(const char *socket_path, const json_t *request, int fd, json_t **ret_answer,
+    struct secret **ret_secret, struct err *err) MUST_CHECK;

@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the filesystem asks of the rest of the world: turn the content of a sealed file into plaintext. fs/ owns this interface and
- * knows nothing of attestation or keys; fs/resolve_sealed.c is the implementation (crypt/sealed + kbs/client). All calls are made on
- * the resolver loop's thread, except length_hint (any thread). Implementations never block.
+ * What the filesystem asks of the rest of the world: turn the content of a sealed file into
+ * plaintext. fs/ owns this interface and knows nothing of attestation or keys; fs/resolve_sealed.c
+ * is the implementation (crypt/sealed + kbs/client). All calls are made on the resolver loop's
+ * thread, except length_hint (any thread). Implementations never block.
  */
 #pragma once
 
+#include "crypt/base/json.h"
 #include "crypt/base/loop.h"
 #include "crypt/base/secret.h"
 
 struct resolver_call;
 
 struct resolve_request {
-    const char *path;     /* path in normal form below the mount, e.g. "db/password": for the context and for messages */
-    struct bytes blob;    /* the sealed string as read from the source; copied */
+    const char *path;  /* path in normal form below the mount, e.g. "db/password": for the context
+                          and for messages */
+    struct bytes blob; /* the sealed string as read from the source; copied */
     int64_t timeout_ms;
 };
 
@@ -27,10 +30,25 @@ typedef void resolve_fn(void *arg, const struct resolve_result *result, const st
 
 struct resolver {
     /* Calls back exactly once, never from inside, unless cancelled. */
-    bool (*resolve)(struct resolver *self, const struct resolve_request *request, resolve_fn *fn, void *arg,
-        struct resolver_call **ret_call, struct err *err);
+    bool (*resolve)(struct resolver *self, const struct resolve_request *request, resolve_fn *fn,
+        void *arg, struct resolver_call **ret_call, struct err *err);
     void (*cancel)(struct resolver *self, struct resolver_call *call);
     /* Exact plaintext length where the text itself tells it (an envelope), else 0. */
     size_t (*length_hint)(struct bytes blob);
     bool (*is_sealed)(struct bytes head); /* do these first bytes claim to be a sealed secret? */
+
+    /* For the control socket. The same rules as resolve(); cancel() ends these calls too. */
+    /* A resource by its URI. */
+    bool (*fetch)(struct resolver *self, const char *uri, int64_t timeout_ms, resolve_fn *fn,
+        void *arg, struct resolver_call **ret_call, struct err *err);
+    /* Attests if there is no good token; the result's plaintext is the token. */
+    bool (*attest)(struct resolver *self, int64_t timeout_ms, resolve_fn *fn, void *arg,
+        struct resolver_call **ret_call, struct err *err);
+    /* Drops the keys kept between resolutions; `token` also the token and its key, so that the next
+     * call attests anew. */
+    void (*forget)(struct resolver *self, bool token);
+    /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
+     * seconds of the accepted evidence} */
+    bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);
+    void (*free)(struct resolver *self); /* cancels without calling back */
 };
