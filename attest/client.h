@@ -28,6 +28,9 @@ void attest_client_cancel(struct attest_call *call); /* NULL is fine */
 /* Blocking: connects, sends, waits. The answer borrows from `message`. A refusal is returned as an error. */
 bool attest_ask(const char *socket_path, const struct attest_request *request, int timeout_ms, struct buf *message,
     struct attest_answer *ret_answer, struct err *err) MUST_CHECK;
+/* The same for an ACTIVATE request, whose answer must not pass through a struct buf. */
+bool attest_ask_credential(const char *socket_path, const struct attest_request *request, int timeout_ms,
+    struct secret **ret_credential, struct err *err) MUST_CHECK;
 /* Fills an EVIDENCE request for this key. */
 bool attest_request_evidence(struct attest_request *ret_request, const char *nonce, enum hash_alg hash, const struct jwk *tee_key,
     struct err *err) MUST_CHECK;

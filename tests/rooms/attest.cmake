@@ -1,0 +1,2 @@
+sealed_fuzz(attest_request attest)
+sealed_fuzz(attest_answer attest)
