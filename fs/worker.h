@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The worker: the unprivileged process that serves the mount and holds the plaintext. This header
+ * is what the control socket may ask of it. Every call here is made on the worker's loop thread
+ * (the one that runs `loop`), and none blocks.
+ */
+#pragma once
+
+#include <time.h>
+
+#include "crypt/base/loop.h"
+#include "fs/resolver.h"
+#include "fs/sealedfs_conf.h"
+
+#define WORKER_REFUSALS_MAX 64
+#define WORKER_ID_SIZE      20
+
+struct worker;
+
+/* One refused open, oldest first in worker_refusals(). Repetitions from the error cache are one
+ * refusal. */
+struct refusal {
+    char id[WORKER_ID_SIZE]; /* what the log line says, e.g. "r-3f2a-17" */
+    char path[1024];         /* normal form below the mount; cut at the front when longer */
+    time_t when;             /* CLOCK_REALTIME */
+    struct err err;          /* err.ref: the KBS's explanation id */
+};
+
+struct worker_status {
+    const char *source; /* NULL: no mount, agent only */
+    const char *mountpoint;
+    uint64_t
+        generation; /* 1 for the first worker on this mount, +1 for each that replaced a dead one */
+    int64_t up_ms;
+    size_t nodes, handles; /* known to the kernel; open */
+    size_t parked;         /* opens that wait */
+    size_t flights;        /* resolutions under way */
+    size_t secrets;        /* plaintexts kept */
+    size_t secret_bytes;
+    uint64_t opens, hits, resolved, refused;
+};
+
+/* Drops every cached plaintext and refusal and the page cache of every sealed file; returns how
+ * many plaintexts were dropped. Open descriptors keep what they have. */
+size_t worker_flush(struct worker *worker);
+void worker_status(const struct worker *worker, struct worker_status *ret_status);
+/* Copies up to `max` of the last refusals into `ret_refusals`, oldest first; returns how many. */
+size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max);
+/* Newest refusal of that id, or (id NULL) of that path in normal form. */
+bool worker_find_refusal(
+    const struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal);
+/* Path in the caller's terms ("/sealed/..data/db/password" or "db/password") -> normal form below
+ * the mount, "" when it lies outside. */
+void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size);
