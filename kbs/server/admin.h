@@ -19,8 +19,7 @@ bool admin_new(const struct kbs_conf *conf, struct admin **ret_admin, struct err
 void admin_free(struct admin *admin);
 DEFINE_AUTO(struct admin, admin_free);
 
-#define ADMIN_NAME_MAX 256
 /* `authorization` is the header's value or NULL; `target` the normal form of the URI with its
  * query. ERR_DENIED_LOCAL. */
 bool admin_check(const struct admin *admin, const char *authorization, const char *target,
-    int64_t now, char ret_name[ADMIN_NAME_MAX], struct err *err) MUST_CHECK;
+    int64_t now, char ret_name[REQUEST_ADMIN_MAX], struct err *err) MUST_CHECK;

@@ -26,6 +26,7 @@
 #pragma once
 
 #include "attest/verify/ear.h"
+#include "kbs/server/store.h"
 #include "kbs/uri.h"
 
 #define POLICY_TEXT_MAX  65536
@@ -56,3 +57,10 @@ void policy_decision_done(struct policy_decision *decision);
 bool policy_decide(const struct policy *policy, const struct kbs_uri *resource,
     const json_t *payload, const json_t *reference_values, struct policy_decision *ret_decision,
     struct err *err) MUST_CHECK;
+
+/* The stored policy, or POLICY_DEFAULT; a stored text that cannot be read or parsed is an error,
+ * never the default. *ret_text (appended to; may be NULL) is the text. */
+bool policy_load(struct store *store, struct buf *ret_text, struct policy **ret_policy,
+    struct err *err) MUST_CHECK;
+/* Parses and stores; the text before it stays as "resource-policy.1". */
+bool policy_store(struct store *store, struct bytes text, struct err *err) MUST_CHECK;

@@ -16,6 +16,10 @@
 
 struct server;
 
+#define REQUEST_ADMIN_MAX   128
+#define RESPONSE_COOKIE_MAX 512
+#define RESPONSE_BODY_MAX   (4u * 1024 * 1024)
+
 enum request_method {
     REQUEST_GET = 1,
     REQUEST_POST = 2,
@@ -29,52 +33,49 @@ enum route_auth {
     AUTH_ADMIN /* answered by admin_check() before the handler runs */
 };
 
-/* Everything is borrowed for the duration of the handler. Header values are NULL when absent. */
+/* Texts are borrowed for the duration of the handler; header values are NULL when absent. */
 struct request {
     enum request_method method;
-    const char *uri;   /* raw, with the query */
-    const char *path;  /* raw, empty segments dropped, no query; "/kbs/v0/resource/a/b/c" */
-    const char *query; /* after '?', or NULL */
-    const char
-        *rest; /* the part of `path` after the route's pattern, without its slash; "" when none */
-    const char *authorization; /* header value */
-    const char *cookie;        /* header value */
-    const char *user_agent;
+    const char *uri; /* raw, with the query */
+    const char *authorization;
+    const char *cookie;
     const char *peer;                 /* "127.0.0.1:1234", for the log */
     struct bytes body;                /* of routes that are not `secret_body` */
     const struct secret *body_secret; /* of those that are; NULL when the body was empty */
-    const char *admin;                /* "ROLE" or "ROLE/SUBJECT" when AUTH_ADMIN let it through */
+    /* Made by route_admit(): */
+    char *path;        /* raw, empty segments dropped, no query: "/kbs/v0/resource/a/b/c" */
+    const char *query; /* after '?', or NULL */
+    const char *rest;  /* of `path`, after the pattern's last slash; "" for an exact pattern */
+    char admin[REQUEST_ADMIN_MAX]; /* "ROLE" or "ROLE/SUBJECT" of an administrator, or "" */
 };
-
-#define RESPONSE_COOKIE_MAX 512
-#define RESPONSE_BODY_MAX   (4u * 1024 * 1024)
 
 struct response {
     int status;               /* 200 unless changed */
     const char *content_type; /* static text; NULL: no such header */
     struct buf body;
     char cookie[RESPONSE_COOKIE_MAX]; /* value of Set-Cookie, or "" */
-    const char *error_name;           /* set by response_refuse; for the log */
+    const char *error_name;           /* set by response_refuse, for the log */
+    char ref[ERR_REF_SIZE];           /* id of the explanation, for the log */
+    char audit[256];  /* one line that the log must keep ("released a/b/c to agent …"), or "" */
+    struct err cause; /* why a handler failed, for the log */
 };
 
 /*
- * true: the response is complete (refusals made with response_refuse() included). false: `err` says
- * what broke; the dispatcher logs it and answers 401 with the route's `error_name` and
- * `error_detail` (cause only for administrators).
+ * true: the response is complete (a refusal made with response_refuse() is one). false: `err` says
+ * what broke; the log gets it, an administrator too; a guest gets the route's error_detail only.
  */
 typedef bool route_fn(struct server *server, const struct request *request,
     struct response *response, struct err *err);
 
 struct route {
     unsigned methods;    /* set of enum request_method */
-    const char *pattern; /* an exact path, or a prefix when it ends in "/" + "*" (at least one more
-                            segment) */
+    const char *pattern; /* an exact path, or a prefix that ends in a slash and a star */
     enum route_auth auth;
     bool secret_body; /* the body holds plaintext: it is gathered in locked memory */
+    size_t body_max;  /* bytes; 0: conf->body_max */
     route_fn *handler;
     const char *error_name;   /* protocol.md A.4, e.g. "PluginInternalError" */
-    const char *error_detail; /* what a guest is told when the handler fails, e.g. "Plugin internal
-                                 error" */
+    const char *error_detail; /* "Plugin internal error" */
 };
 
 /* Tables end with a zero entry. Each file of handlers exports one; route.c lists the tables. */
@@ -87,9 +88,16 @@ extern const struct route explain_routes[]; /* explain.c */
 
 /* NULL when nothing matches; looks at method and path only. */
 const struct route *route_find(enum request_method method, const char *path);
-/* Routes, checks the administrator, runs the handler, turns a failure into an answer. Never fails.
+/*
+ * With the head of a request, before its body is read: finds the route, checks the administrator.
+ * False when the answer is made already: then the body is nobody's business and is dropped.
  */
-void route_dispatch(struct server *server, struct request *request, struct response *response);
+bool route_admit(struct server *server, struct request *request, const struct route **ret_route,
+    struct response *response);
+/* Runs the handler and turns a failure into an answer. */
+void route_run(struct server *server, const struct route *route, const struct request *request,
+    struct response *response);
+void request_done(struct request *request); /* what route_admit allocated */
 /* `path` of a raw URI: the query cut off, empty segments dropped; malloc'd, NULL when memory is
  * out. */
 char *route_path(const char *uri);
