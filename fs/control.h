@@ -7,7 +7,7 @@
  *
  *     {"op":"get","uri":"kbs:///r/t/t"}                  -> {"ok":true,"length":N} + N bytes of
  * plaintext
- *     {"op":"unseal","path":"ctx/path"} + fd of the text -> {"ok":true,"length":N} + N bytes
+ *     {"op":"unseal","path":"ctx/path"} + memfd of the text, sealed against write and shrink -> {"ok":true,"length":N} + N bytes
  * ("path" optional: the context)
  *     {"op":"attest"}                                    -> {"ok":true,"status":{…}} (attests now
  * if there is no good token)

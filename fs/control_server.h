@@ -1,19 +1,40 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Server half of the control socket (fs/control.h), in the worker. control_start is called once as
- * root, before privilege is dropped and before the loop runs: it binds the socket and looks up
- * users; it must not start threads. Everything after happens on the loop's thread, as user
- * `sealedfs`.
+ * The agent's end of the control socket (fs/control.h): runs on the resolver's loop, never blocks
+ * it: answers wait for the socket to take them, and a peer that does not read is cut off after
+ * CONTROL_TIMEOUT_MS.
  */
 #pragma once
 
+#include <sys/types.h>
+
+#include "fs/control.h"
+#include "fs/refusal.h"
 #include "fs/resolver.h"
-#include "fs/sealedfs_conf.h"
-#include "fs/worker.h"
 
 struct control_server;
 
-/* All four outlive the server. */
-bool control_start(struct loop *loop, const struct sealedfs_conf *conf, struct worker *worker,
-    struct resolver *resolver, struct control_server **ret_server, struct err *err) MUST_CHECK;
-void control_stop(struct control_server *server); /* NULL is fine */
+/* What the control socket asks of the filesystem's worker. All called on the loop's thread. */
+struct control_host {
+    void *arg;
+    size_t (*flush)(
+        void *arg); /* drops and wipes every cached secret, invalidates their pages; how many */
+    bool (*status)(void *arg, json_t **ret_json,
+        struct err *err); /* mounts, cache, waiting opens… an object */
+};
+
+struct control_conf {
+    int listen_fd;     /* from control_listen; the server owns it from here on */
+    const uid_t *uids; /* who may use it besides root and the worker's own uid */
+    size_t uid_count;
+    int64_t timeout_ms; /* of one operation */
+};
+
+/* Binds the socket; made before privilege is dropped. Everybody may connect (the uids that may are
+ * a matter of configuration, not of groups); who may ask is decided by SO_PEERCRED. */
+bool control_listen(const char *path, int *ret_fd, struct err *err) MUST_CHECK;
+/* `host` may be NULL in an agent without a filesystem. Borrowed: resolver, refusals, host, uids. */
+bool control_start(struct loop *loop, const struct control_conf *conf, struct resolver *resolver,
+    struct refusals *refusals, const struct control_host *host, struct control_server **ret_server,
+    struct err *err) MUST_CHECK;
+void control_free(struct control_server *server); /* NULL is fine; ends every connection */

@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/control_server.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypt/base/ipc.h"
+#include "crypt/base/log.h"
+
+#define CONTROL_PEERS_MAX  64
+#define CONTROL_UNSEAL_MAX (1024u * 1024)
+
+struct peer {
+    struct control_server *server;
+    struct peer *next;
+    int fd;
+    struct ipc_peer who;
+    struct loop_watch *watch;
+    struct loop_timer *limit; /* for the operation in progress and for a peer that does not read */
+    struct resolver_call *call; /* in progress */
+    struct secret *out;         /* plaintext still to be sent */
+    size_t out_offset;
+};
+
+struct control_server {
+    struct loop *loop;
+    struct control_conf conf;
+    struct resolver *resolver;
+    struct refusals *refusals;
+    const struct control_host *host;
+    struct loop_watch *watch;
+    struct peer *peers;
+    size_t peer_count;
+};
+
+struct control_op {
+    const char *name;
+    bool root_only;
+    bool (*run)(struct peer *peer, const json_t *request, int fd, struct err *err);
+};
+
+static void peer_free(struct peer *peer)
+{
+    struct control_server *server = peer->server;
+    for (struct peer **at = &server->peers; *at; at = &(*at)->next)
+        if (*at == peer) {
+            *at = peer->next;
+            server->peer_count--;
+            break;
+        }
+    if (peer->call)
+        server->resolver->cancel(server->resolver, peer->call);
+    loop_unwatch(peer->watch);
+    loop_timer_free(peer->limit);
+    secret_unref(peer->out);
+    close(peer->fd);
+    free(peer);
+}
+
+static void peer_timed_out(void *arg)
+{
+    peer_free(arg);
+}
+
+/* ---- answers ---- */
+
+static bool peer_answer(struct peer *peer, const json_t *answer, struct err *err)
+{
+    auto_free char *text = json_text(answer);
+    if (!text)
+        return err_nomem(err);
+    return ipc_send(peer->fd, bytes_str(text), NULL, 0, err);
+}
+
+static bool peer_answer_named(struct peer *peer, const char *name, json_t *value, struct err *err)
+{
+    auto_json *answer = NULL;
+    return json_build(&answer, err, "{s:b,s:O}", "ok", true, name, value) &&
+           peer_answer(peer, answer, err);
+}
+
+static bool peer_refuse(struct peer *peer, const struct err *cause, struct err *err)
+{
+    auto_json *answer = NULL;
+    return json_build(&answer, err, "{s:b,s:s,s:s,s:s}", "ok", false, "code",
+               err_info(cause->code)->name, "message", cause->message, "ref", cause->ref) &&
+           peer_answer(peer, answer, err);
+}
+
+/* One packet of plaintext for each time the socket can take one. True when there is nothing left to
+ * send. */
+static bool peer_send_more(struct peer *peer, struct err *err)
+{
+    auto_secret *part = NULL;
+    struct bytes left = bytes_slice(secret_bytes(peer->out), peer->out_offset, IPC_MESSAGE_MAX);
+    if (left.len == 0 || !secret_copy(left, &part, err) || !ipc_send_secret(peer->fd, part, err))
+        return false;
+    peer->out_offset += left.len;
+    return true;
+}
+
+static bool peer_answer_secret(struct peer *peer, struct secret *plaintext, struct err *err)
+{
+    auto_json *answer = NULL;
+    size_t len = secret_len(plaintext);
+    if (!json_build(&answer, err, "{s:b,s:I}", "ok", true, "length", (json_int_t)len) ||
+        !peer_answer(peer, answer, err))
+        return false;
+    if (len == 0)
+        return true;
+    peer->out = secret_ref(plaintext);
+    peer->out_offset = 0;
+    loop_timer_set(peer->limit, CONTROL_TIMEOUT_MS);
+    return loop_watch_change(peer->watch, EPOLLIN | EPOLLOUT, err);
+}
+
+/* ---- operations ---- */
+
+static void peer_resolved(void *arg, const struct resolve_result *result, const struct err *cause)
+{
+    struct peer *peer = arg;
+    struct err err = ERR_INIT;
+    peer->call = NULL;
+    loop_timer_clear(peer->limit);
+    bool sent =
+        result ? peer_answer_secret(peer, result->plaintext, &err) : peer_refuse(peer, cause, &err);
+    if (!sent) {
+        log_err(LOG_LEVEL_DEBUG, &err, "control socket: peer %d", (int)peer->who.pid);
+        peer_free(peer);
+    }
+}
+
+/* Records a refusal of something that has no path in the filesystem, so that `sealed explain` knows
+ * it. */
+static void peer_resolved_uri(
+    void *arg, const struct resolve_result *result, const struct err *cause)
+{
+    struct peer *peer = arg;
+    char id[REFUSAL_ID_SIZE];
+    if (!result && cause->ref[0])
+        refusals_add(peer->server->refusals, cause->ref, cause, id);
+    peer_resolved(arg, result, cause);
+}
+
+static bool op_get(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct resolver *resolver = peer->server->resolver;
+    const char *uri = json_member_text(request, "uri");
+    (void)fd;
+    if (!uri)
+        return err_set(err, ERR_FORMAT, "the request has no uri");
+    return resolver->fetch(
+        resolver, uri, peer->server->conf.timeout_ms, peer_resolved_uri, peer, &peer->call, err);
+}
+
+/* Only a sealed memfd: a descriptor of anything else could block the loop (a pipe, or a file of our own mount). */
+static bool unseal_text(int fd, struct secret **ret_text, struct err *err)
+{
+    if (fd < 0)
+        return err_set(err, ERR_FORMAT, "unseal needs a descriptor of the text beside the request");
+    int seals = fcntl(fd, F_GET_SEALS);
+    if (seals < 0 || (seals & (F_SEAL_WRITE | F_SEAL_SHRINK)) != (F_SEAL_WRITE | F_SEAL_SHRINK))
+        return err_set(
+            err, ERR_FORMAT, "the descriptor is not a memfd sealed against writing and shrinking");
+    return secret_read_fd(fd, CONTROL_UNSEAL_MAX, ret_text, err);
+}
+
+static bool op_unseal(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct resolver *resolver = peer->server->resolver;
+    const char *path = json_member_text(request, "path");
+    auto_secret *text = NULL;
+    if (!unseal_text(fd, &text, err))
+        return err_wrap(err, "sealed text");
+    struct resolve_request resolve = {.path = path ? path : "",
+        .blob = secret_bytes(text),
+        .timeout_ms = peer->server->conf.timeout_ms};
+    return resolver->resolve(resolver, &resolve, peer_resolved, peer, &peer->call, err);
+}
+
+static bool op_token(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct resolver *resolver = peer->server->resolver;
+    (void)request, (void)fd;
+    return resolver->attest(
+        resolver, peer->server->conf.timeout_ms, peer_resolved, peer, &peer->call, err);
+}
+
+static bool answer_status(struct peer *peer, struct err *err)
+{
+    struct control_server *server = peer->server;
+    auto_json *status = NULL, *filesystem = NULL;
+    if (!server->resolver->describe(server->resolver, &status, err))
+        return false;
+    if (server->host && (!server->host->status(server->host->arg, &filesystem, err) ||
+                            json_object_set(status, "filesystem", filesystem) != 0))
+        return false;
+    return peer_answer_named(peer, "status", status, err);
+}
+
+static void peer_attested(void *arg, const struct resolve_result *result, const struct err *cause)
+{
+    struct peer *peer = arg;
+    struct err err = ERR_INIT;
+    peer->call = NULL;
+    loop_timer_clear(peer->limit);
+    if (!(result ? answer_status(peer, &err) : peer_refuse(peer, cause, &err)))
+        peer_free(peer);
+}
+
+static bool op_attest(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct resolver *resolver = peer->server->resolver;
+    (void)request, (void)fd;
+    return resolver->attest(
+        resolver, peer->server->conf.timeout_ms, peer_attested, peer, &peer->call, err);
+}
+
+static bool op_status(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    (void)request, (void)fd;
+    return answer_status(peer, err);
+}
+
+static bool op_flush(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct control_server *server = peer->server;
+    auto_json *count = NULL;
+    (void)fd;
+    server->resolver->forget(server->resolver, json_is_true(json_object_get(request, "token")));
+    size_t flushed = server->host ? server->host->flush(server->host->arg) : 0;
+    count = json_integer((json_int_t)flushed);
+    return count ? peer_answer_named(peer, "flushed", count, err) : err_nomem(err);
+}
+
+static bool op_explain(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    struct control_server *server = peer->server;
+    const char *id = json_member_text(request, "id"), *path = json_member_text(request, "path");
+    const char *wanted = id ? id : path;
+    auto_json *state = NULL, *explanation = NULL;
+    struct refusal refusal;
+    (void)fd;
+    if (!wanted)
+        return err_set(err, ERR_FORMAT, "the request names neither path nor id");
+    if (!refusals_find(server->refusals, wanted, &refusal))
+        return err_set(err, ERR_NOTFOUND, "no refusal of '%.300s' is remembered (the last %d are)",
+            wanted, REFUSAL_COUNT);
+    if (!server->resolver->describe(server->resolver, &state, err))
+        return false;
+    const struct err_info *info = err_info(refusal.cause.code);
+    return json_build(&explanation, err, "{s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:{s:O,s:O}}", "id",
+               refusal.id, "path", refusal.path, "time", (json_int_t)refusal.time, "code",
+               info->name, "class", info->meaning, "message", refusal.cause.message, "kbs_ref",
+               refusal.cause.ref, "guest", "changed", json_object_get(state, "changed"), "since",
+               json_object_get(state, "since")) &&
+           peer_answer_named(peer, "explanation", explanation, err);
+}
+
+static const struct control_op control_ops[] = {
+    {"get", false, op_get},
+    {"unseal", false, op_unseal},
+    {"attest", false, op_attest},
+    {"token", true, op_token},
+    {"explain", false, op_explain},
+    {"flush", false, op_flush},
+    {"status", false, op_status},
+};
+
+static bool peer_run(struct peer *peer, struct bytes message, int fd, struct err *err)
+{
+    auto_json *request = NULL;
+    const char *name;
+    if (!json_load_strict(message, IPC_MESSAGE_MAX, "control request", &request, err))
+        return false;
+    name = json_member_text(request, "op");
+    for (size_t i = 0; name && i < ARRAY_LEN(control_ops); i++) {
+        if (strcmp(control_ops[i].name, name) != 0)
+            continue;
+        if (control_ops[i].root_only && peer->who.uid != 0)
+            return err_set(err, ERR_DENIED_LOCAL, "only root may ask for '%s'", name);
+        return control_ops[i].run(peer, request, fd, err);
+    }
+    return err_set(err, ERR_FORMAT, "unknown operation '%.64s'", name ? name : "");
+}
+
+static void peer_ready(void *arg, uint32_t events)
+{
+    struct peer *peer = arg;
+    struct err err = ERR_INIT;
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    int fds[IPC_FDS_MAX];
+    size_t fd_count = 0;
+    bool closed = false, alive = true;
+    if (peer->out && (events & EPOLLOUT)) {
+        alive = peer_send_more(peer, &err);
+        if (alive && peer->out_offset == secret_len(peer->out)) {
+            secret_unref(take_ptr(peer->out));
+            loop_timer_clear(peer->limit);
+            alive = loop_watch_change(peer->watch, EPOLLIN, &err);
+        }
+    } else if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+        alive = ipc_receive(peer->fd, &message, fds, &fd_count, &closed, &err) && !closed;
+        /* A second request before the first was answered is a broken peer. */
+        alive = alive && !peer->call && !peer->out;
+        if (alive && !peer_run(peer, buf_bytes(&message), fd_count > 0 ? fds[0] : -1, &err)) {
+            struct err cause = err;
+            alive = peer_refuse(peer, &cause, &err);
+        }
+        for (size_t i = 0; i < fd_count; i++)
+            close(fds[i]);
+        if (alive && peer->call)
+            loop_timer_set(peer->limit, peer->server->conf.timeout_ms + CONTROL_TIMEOUT_MS);
+    }
+    if (!alive)
+        peer_free(peer);
+}
+
+/* ---- connections ---- */
+
+static bool uid_allowed(const struct control_server *server, uid_t uid)
+{
+    if (uid == 0 || uid == geteuid())
+        return true;
+    for (size_t i = 0; i < server->conf.uid_count; i++)
+        if (server->conf.uids[i] == uid)
+            return true;
+    return false;
+}
+
+static bool peer_new(
+    struct control_server *server, int fd, const struct ipc_peer *who, struct err *err)
+{
+    struct peer *peer = calloc(1, sizeof *peer);
+    if (!peer) {
+        close(fd);
+        return err_nomem(err);
+    }
+    *peer = (struct peer){.server = server, .next = server->peers, .fd = fd, .who = *who};
+    server->peers = peer;
+    server->peer_count++;
+    if (loop_timer_new(server->loop, peer_timed_out, peer, &peer->limit, err) &&
+        loop_watch_fd(server->loop, fd, EPOLLIN, peer_ready, peer, &peer->watch, err))
+        return true;
+    peer_free(peer);
+    return false;
+}
+
+static void refuse_at_door(int fd, const struct ipc_peer *who, enum err_code code, const char *why)
+{
+    char text[256];
+    struct err err = ERR_INIT;
+    int len = snprintf(text, sizeof text,
+        "{\"ok\":false,\"code\":\"%s\",\"message\":\"%s\",\"ref\":\"\"}", err_info(code)->name,
+        why);
+    log_info("control socket: uid %u (pid %d) refused: %s", (unsigned)who->uid, (int)who->pid, why);
+    if (!ipc_send(fd, bytes_of(text, (size_t)len), NULL, 0, &err))
+        log_debug("control socket: %s", err.message);
+    close(fd);
+}
+
+static void server_ready(void *arg, uint32_t events)
+{
+    struct control_server *server = arg;
+    struct err err = ERR_INIT;
+    struct ipc_peer who;
+    int fd;
+    (void)events;
+    if (!ipc_accept(server->conf.listen_fd, &fd, &who, &err)) {
+        log_err(LOG_LEVEL_WARNING, &err, "control socket");
+        return;
+    }
+    if (fd < 0)
+        return;
+    if (!uid_allowed(server, who.uid))
+        refuse_at_door(fd, &who, ERR_DENIED_LOCAL,
+            "this user may not use the agent; name it in [control] allow_users");
+    else if (server->peer_count >= CONTROL_PEERS_MAX)
+        refuse_at_door(fd, &who, ERR_BUSY, "too many control connections at once");
+    else if (!peer_new(server, fd, &who, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "control socket");
+}
+
+bool control_listen(const char *path, int *ret_fd, struct err *err)
+{
+    return ipc_listen(path, 0666, ret_fd, err) || err_wrap(err, "control socket");
+}
+
+bool control_start(struct loop *loop, const struct control_conf *conf, struct resolver *resolver,
+    struct refusals *refusals, const struct control_host *host, struct control_server **ret_server,
+    struct err *err)
+{
+    struct control_server *server = calloc(1, sizeof *server);
+    if (!server)
+        return err_nomem(err);
+    *server = (struct control_server){
+        .loop = loop, .conf = *conf, .resolver = resolver, .refusals = refusals, .host = host};
+    if (!loop_watch_fd(loop, conf->listen_fd, EPOLLIN, server_ready, server, &server->watch, err)) {
+        free(server);
+        return false;
+    }
+    *ret_server = server;
+    return true;
+}
+
+void control_free(struct control_server *server)
+{
+    if (!server)
+        return;
+    while (server->peers)
+        peer_free(server->peers);
+    loop_unwatch(server->watch);
+    close(server->conf.listen_fd);
+    free(server);
+}
