@@ -2,8 +2,10 @@
 /*
  * Configuration: INI files read by libinih (its only includer) into a struct through one field table,
  * which also serves `-o key=value` options. Every refusal says file:line, the key, and what is accepted.
- * Refused: unknown section or key, a key given twice (unless CONF_LIST), wrong type or out of range, a line
- * that libinih cut (about 200 bytes; long values live in files), a file that others may write.
+ * Refused: unknown section or key, a key given twice (unless CONF_LIST), wrong type or out of range, a line over 198
+ * bytes (libinih would cut it; long values live in files), an indented line, NUL, invalid UTF-8, a file that others than root
+ * and this user may write. Comments are whole lines that start with ';' or '#': behind a value they are refused, since
+ * libinih takes " ;" for a comment and " #" for a part of the value.
  *
  *     struct kbs_conf { char *listen; bool admit; int64_t token_ms; };
  *     static const struct conf_field fields[] = {
@@ -16,8 +18,10 @@
 #include "crypt/base/err.h"
 #include "crypt/base/secret.h"
 
+#define CONF_FILE_MAX (256u * 1024u)
+
 enum conf_type {
-    CONF_TEXT,     /* char *, malloc'd */
+    CONF_TEXT,     /* char *, malloc'd; never empty */
     CONF_PATH,     /* char *, malloc'd, absolute, no ".." component */
     CONF_BOOL,     /* bool: yes/no, true/false, on/off, 1/0 */
     CONF_INT,      /* int64_t in min..max; decimal, or 0x hex, or 0o octal */
@@ -45,18 +49,19 @@ struct conf_field {
     const char *help;           /* one line; man pages are checked against it */
 };
 
-/* Fills defaults first. `path` NULL: defaults only. On failure *out holds nothing. */
+/* Fills defaults first. `path` NULL: defaults only, required keys are not asked for. On failure *out holds nothing. */
 bool conf_load(const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err) MUST_CHECK;
 /* The same from memory (fuzzing, tests); `name` stands for the path in errors. */
 bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields, size_t count,
     void *ret_out, struct err *err) MUST_CHECK;
-/* One more assignment on a loaded struct, from `where` (e.g. "option -o"): key is "key" or "section.key". */
+/* One more assignment on a loaded struct, from `where` (e.g. "option -o"): key is "section.key", or "key" when only
+ * one section has it. Replaces the value, a whole CONF_LIST too. On failure the struct is as before. */
 bool conf_assign(void *out, const struct conf_field *fields, size_t count, const char *where, const char *key,
     const char *value, struct err *err) MUST_CHECK;
 void conf_done(void *out, const struct conf_field *fields, size_t count);
 /* Prints a commented sample with every key, its default and help. */
 bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err) MUST_CHECK;
 
-/* A credential file (key, token) straight into locked memory: a regular file, not readable or writable by
+/* A credential file (key, token) straight into locked memory: a regular file of root or this user, not accessible to
  * group unless `group_ok`, never by others, at most `max` bytes; ERR_CONFIG with the chmod to run. */
 bool conf_credential(const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err) MUST_CHECK;

@@ -17,14 +17,19 @@ bool sandbox_relaxed(void);
  * no core dumps, not dumpable, no_new_privs. For every program, first line of main. */
 bool sandbox_harden(struct err *err) MUST_CHECK;
 /* uid, gid and supplementary groups of `user` plus `extra_group` (NULL: none); proves that root cannot be had back.
- * ERR_CONFIG naming the user and how to make it (sysusers file) when it does not exist. */
+ * All capabilities go, from the
+ * bounding set too. Started as that user already: only checks. ERR_CONFIG naming the user and how to make it when it does
+ * not exist. Call it in the only thread. */
 bool sandbox_become_user(const char *user, const char *extra_group, struct err *err) MUST_CHECK;
 bool sandbox_user_ids(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct err *err) MUST_CHECK;
 /* Keeps exactly the capabilities in the mask (bit n = capability n) in permitted and effective; clears inheritable,
  * ambient and the rest of the bounding set. 0: none at all. */
 bool sandbox_keep_caps(uint64_t mask, struct err *err) MUST_CHECK;
 /* Allow-list by names, NULL-terminated; everything else kills the process (SCMP_ACT_KILL_PROCESS). The common base
- * (memory, clocks, futex, exit, signals, read/write/close on open descriptors) is always included. */
+ * (memory, clocks, futex, exit, signals, read/write/close on open descriptors, the event loop, sendmsg for the log) is always included;
+ * sockets, opening files, making threads and processes are not. Covers threads that exist. A name that libseccomp does not
+ * know is ERR_INTERNAL. */
 bool sandbox_seccomp(const char *const *syscalls, struct err *err) MUST_CHECK;
-/* PR_SET_PDEATHSIG SIGKILL, race-free against a parent that has already gone. */
+/* PR_SET_PDEATHSIG SIGKILL, race-free against a parent that has already gone (ERR_UNREACH). Dies when the parent's THREAD that
+ * forked us ends. The kernel forgets it when ids change: call it after sandbox_become_user(). */
 bool sandbox_die_with_parent(pid_t parent, struct err *err) MUST_CHECK;
