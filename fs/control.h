@@ -1,26 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The agent's control socket (default /run/sealedfs/control.sock, mode 0660 root:sealedfs;
- * SO_PEERCRED: root, the worker's own uid and uids that the configuration names). SOCK_SEQPACKET; a
- * request is one JSON object, the answer is one JSON object, plaintext follows as secret packets
- * (ipc_send_secret) of the announced length: plaintext is never a JSON value.
+ * The agent's control socket (default /run/sealedfs/control.sock), SOCK_SEQPACKET. Who may ask is decided by SO_PEERCRED: root,
+ * the worker's own uid and uids that the configuration names. A request is one JSON object and so is the answer; plaintext follows
+ * as secret packets (ipc_send_secret) of the announced length: plaintext is never a JSON value.
  *
- *     {"op":"get","uri":"kbs:///r/t/t"}                  -> {"ok":true,"length":N} + N bytes of
- * plaintext
- *     {"op":"unseal","path":"ctx/path"} + memfd of the text, sealed against write and shrink -> {"ok":true,"length":N} + N bytes
- * ("path" optional: the context)
- *     {"op":"attest"}                                    -> {"ok":true,"status":{…}} (attests now
- * if there is no good token)
- *     {"op":"token"}                                     -> {"ok":true,"length":N} + the JWT (root
- * only)
- *     {"op":"explain","path":P} or {"op":"explain","id":ID} -> {"ok":true,"explanation":{…}}
- *     {"op":"flush"}                                     -> {"ok":true,"flushed":N} (drops cached
- * secrets; "token":true also token and key)
- *     {"op":"status"}                                    -> {"ok":true,"status":{…}}
- *     refusals: {"ok":false,"code":"denied-policy","message":"…","ref":"…"}
+ *     {"op":"get","uri":"kbs:///r/t/t"}         {"ok":true,"length":N}, then N bytes of plaintext
+ *     {"op":"unseal","path":"ctx/path"}         the same; the text comes as a memfd sealed against write and shrink; "path" is
+ *                                               the context and may be absent
+ *     {"op":"attest"}                           {"ok":true,"status":{…}}; attests if there is no good token
+ *     {"op":"token"}                            {"ok":true,"length":N}, then the JWT; root only
+ *     {"op":"explain","path":P} or "id":ID      {"ok":true,"explanation":{…}}
+ *     {"op":"flush"}                            {"ok":true,"flushed":N}; drops cached secrets and kept keys; with "token":true also
+ *                                               the token and its key
+ *     {"op":"status"}                           {"ok":true,"status":{…}}
+ *     any refusal                               {"ok":false,"code":"denied-policy","message":"…","ref":"…"}
  *
- * Explanation of a refusal:
- * {"id","path","time","code","class","message","kbs_ref","guest":{"changed":[{"pcr":11,"was":hex,"now":hex}],"since":time}}.
+ * An explanation: {"id","path","time","code","class","message","kbs_ref",
+ *                  "guest":{"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix seconds}}
  */
 #pragma once
 

@@ -2,6 +2,7 @@
 #include "fs/control_server.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -27,8 +28,7 @@ struct control_server {
     struct loop *loop;
     struct control_conf conf;
     struct resolver *resolver;
-    struct refusals *refusals;
-    const struct control_host *host;
+    struct worker *worker;
     struct loop_watch *watch;
     struct peer *peers;
     size_t peer_count;
@@ -131,18 +131,6 @@ static void peer_resolved(void *arg, const struct resolve_result *result, const 
     }
 }
 
-/* Records a refusal of something that has no path in the filesystem, so that `sealed explain` knows
- * it. */
-static void peer_resolved_uri(
-    void *arg, const struct resolve_result *result, const struct err *cause)
-{
-    struct peer *peer = arg;
-    char id[REFUSAL_ID_SIZE];
-    if (!result && cause->ref[0])
-        refusals_add(peer->server->refusals, cause->ref, cause, id);
-    peer_resolved(arg, result, cause);
-}
-
 static bool op_get(struct peer *peer, const json_t *request, int fd, struct err *err)
 {
     struct resolver *resolver = peer->server->resolver;
@@ -151,7 +139,7 @@ static bool op_get(struct peer *peer, const json_t *request, int fd, struct err 
     if (!uri)
         return err_set(err, ERR_FORMAT, "the request has no uri");
     return resolver->fetch(
-        resolver, uri, peer->server->conf.timeout_ms, peer_resolved_uri, peer, &peer->call, err);
+        resolver, uri, peer->server->conf.timeout_ms, peer_resolved, peer, &peer->call, err);
 }
 
 /* Only a sealed memfd: a descriptor of anything else could block the loop (a pipe, or a file of our own mount). */
@@ -187,14 +175,29 @@ static bool op_token(struct peer *peer, const json_t *request, int fd, struct er
         resolver, peer->server->conf.timeout_ms, peer_resolved, peer, &peer->call, err);
 }
 
+static bool worker_describe(const struct worker *worker, json_t **ret_json, struct err *err)
+{
+    struct worker_status status;
+    worker_status(worker, &status);
+    return json_build(ret_json, err, "{s:s?,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
+        "source", status.source, "mountpoint", status.mountpoint, "generation",
+        (json_int_t)status.generation, "up_ms", (json_int_t)status.up_ms, "nodes",
+        (json_int_t)status.nodes, "handles", (json_int_t)status.handles, "parked",
+        (json_int_t)status.parked, "flights", (json_int_t)status.flights, "secrets",
+        (json_int_t)status.secrets, "secret_bytes", (json_int_t)status.secret_bytes, "opens",
+        (json_int_t)status.opens, "hits", (json_int_t)status.hits, "resolved",
+        (json_int_t)status.resolved, "refused", (json_int_t)status.refused);
+}
+
 static bool answer_status(struct peer *peer, struct err *err)
 {
     struct control_server *server = peer->server;
     auto_json *status = NULL, *filesystem = NULL;
     if (!server->resolver->describe(server->resolver, &status, err))
         return false;
-    if (server->host && (!server->host->status(server->host->arg, &filesystem, err) ||
-                            json_object_set(status, "filesystem", filesystem) != 0))
+    if (server->worker &&
+        (!worker_describe(server->worker, &filesystem, err) ||
+            (json_object_set(status, "filesystem", filesystem) != 0 && !err_nomem(err))))
         return false;
     return peer_answer_named(peer, "status", status, err);
 }
@@ -229,7 +232,7 @@ static bool op_flush(struct peer *peer, const json_t *request, int fd, struct er
     auto_json *count = NULL;
     (void)fd;
     server->resolver->forget(server->resolver, json_is_true(json_object_get(request, "token")));
-    size_t flushed = server->host ? server->host->flush(server->host->arg) : 0;
+    size_t flushed = server->worker ? worker_flush(server->worker) : 0;
     count = json_integer((json_int_t)flushed);
     return count ? peer_answer_named(peer, "flushed", count, err) : err_nomem(err);
 }
@@ -238,22 +241,26 @@ static bool op_explain(struct peer *peer, const json_t *request, int fd, struct 
 {
     struct control_server *server = peer->server;
     const char *id = json_member_text(request, "id"), *path = json_member_text(request, "path");
-    const char *wanted = id ? id : path;
     auto_json *state = NULL, *explanation = NULL;
+    char normal[PATH_MAX] = "";
     struct refusal refusal;
     (void)fd;
-    if (!wanted)
+    if (!id && !path)
         return err_set(err, ERR_FORMAT, "the request names neither path nor id");
-    if (!refusals_find(server->refusals, wanted, &refusal))
+    if (!server->worker)
+        return err_set(err, ERR_NOTFOUND, "this agent serves no mount, so it refused no open");
+    if (!id)
+        worker_normal_path(server->worker, path, normal, sizeof normal);
+    if (!worker_find_refusal(server->worker, id, normal, &refusal))
         return err_set(err, ERR_NOTFOUND, "no refusal of '%.300s' is remembered (the last %d are)",
-            wanted, REFUSAL_COUNT);
+            id ? id : path, WORKER_REFUSALS_MAX);
     if (!server->resolver->describe(server->resolver, &state, err))
         return false;
-    const struct err_info *info = err_info(refusal.cause.code);
+    const struct err_info *info = err_info(refusal.err.code);
     return json_build(&explanation, err, "{s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:{s:O,s:O}}", "id",
-               refusal.id, "path", refusal.path, "time", (json_int_t)refusal.time, "code",
-               info->name, "class", info->meaning, "message", refusal.cause.message, "kbs_ref",
-               refusal.cause.ref, "guest", "changed", json_object_get(state, "changed"), "since",
+               refusal.id, "path", refusal.path, "time", (json_int_t)refusal.when, "code",
+               info->name, "class", info->meaning, "message", refusal.err.message, "kbs_ref",
+               refusal.err.ref, "guest", "changed", json_object_get(state, "changed"), "since",
                json_object_get(state, "since")) &&
            peer_answer_named(peer, "explanation", explanation, err);
 }
@@ -388,14 +395,13 @@ bool control_listen(const char *path, int *ret_fd, struct err *err)
 }
 
 bool control_start(struct loop *loop, const struct control_conf *conf, struct resolver *resolver,
-    struct refusals *refusals, const struct control_host *host, struct control_server **ret_server,
-    struct err *err)
+    struct worker *worker, struct control_server **ret_server, struct err *err)
 {
     struct control_server *server = calloc(1, sizeof *server);
     if (!server)
         return err_nomem(err);
     *server = (struct control_server){
-        .loop = loop, .conf = *conf, .resolver = resolver, .refusals = refusals, .host = host};
+        .loop = loop, .conf = *conf, .resolver = resolver, .worker = worker};
     if (!loop_watch_fd(loop, conf->listen_fd, EPOLLIN, server_ready, server, &server->watch, err)) {
         free(server);
         return false;

@@ -9,19 +9,10 @@
 #include <sys/types.h>
 
 #include "fs/control.h"
-#include "fs/refusal.h"
 #include "fs/resolver.h"
+#include "fs/worker.h"
 
 struct control_server;
-
-/* What the control socket asks of the filesystem's worker. All called on the loop's thread. */
-struct control_host {
-    void *arg;
-    size_t (*flush)(
-        void *arg); /* drops and wipes every cached secret, invalidates their pages; how many */
-    bool (*status)(void *arg, json_t **ret_json,
-        struct err *err); /* mounts, cache, waiting opens… an object */
-};
 
 struct control_conf {
     int listen_fd;     /* from control_listen; the server owns it from here on */
@@ -33,8 +24,7 @@ struct control_conf {
 /* Binds the socket; made before privilege is dropped. Everybody may connect (the uids that may are
  * a matter of configuration, not of groups); who may ask is decided by SO_PEERCRED. */
 bool control_listen(const char *path, int *ret_fd, struct err *err) MUST_CHECK;
-/* `host` may be NULL in an agent without a filesystem. Borrowed: resolver, refusals, host, uids. */
+/* `worker` NULL: an agent without a filesystem. Borrowed: resolver, worker, uids. */
 bool control_start(struct loop *loop, const struct control_conf *conf, struct resolver *resolver,
-    struct refusals *refusals, const struct control_host *host, struct control_server **ret_server,
-    struct err *err) MUST_CHECK;
+    struct worker *worker, struct control_server **ret_server, struct err *err) MUST_CHECK;
 void control_free(struct control_server *server); /* NULL is fine; ends every connection */

@@ -38,6 +38,7 @@ struct resolve_sealed {
     struct resolve_sealed_conf conf;
     struct resolve_keys keys;
     struct resolver_call *calls;
+    struct attest_wait *waits;
 };
 
 static void call_free(struct resolver_call *call)
@@ -91,6 +92,11 @@ static bool call_resource(struct resolver_call *call, const char *uri, struct er
     return true;
 }
 
+static bool no_kbs(struct err *err)
+{
+    return err_set(err, ERR_CONFIG, "no key broker is configured: set url in section [kbs]");
+}
+
 static bool call_fetch(
     struct resolver_call *call, const char *uri, kbs_fetch_fn *fn, struct err *err)
 {
@@ -98,6 +104,8 @@ static bool call_fetch(
     int64_t left = call->deadline_ms - loop_now_ms();
     if (!kbs_uri_parse(uri, &parsed, err) || !call_resource(call, uri, err))
         return false;
+    if (!call->owner->kbs)
+        return no_kbs(err);
     if (left <= 0)
         return err_set(err, ERR_TIMEOUT, "no time left to fetch %s", uri);
     return kbs_client_fetch(call->owner->kbs, &parsed, left, fn, call, &call->fetch, err);
@@ -399,14 +407,25 @@ static bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t t
 /* kbs_client_attest has no cancel: a call that is gone when the answer comes is simply not found
  * any more. */
 struct attest_wait {
+    struct attest_wait *next;
     struct resolve_sealed *owner;
     struct resolver_call *call;
 };
+
+static void wait_unlink(struct attest_wait *wait)
+{
+    for (struct attest_wait **at = &wait->owner->waits; *at; at = &(*at)->next)
+        if (*at == wait) {
+            *at = wait->next;
+            break;
+        }
+}
 
 static void call_attested(void *arg, const char *token, const struct err *err)
 {
     auto_free struct attest_wait *wait = arg;
     struct resolver_call *call = wait->owner->calls;
+    wait_unlink(wait);
     struct err copy = *err;
     auto_secret *text = NULL;
     while (call && call != wait->call)
@@ -423,15 +442,18 @@ static void call_attest_start(void *arg)
 {
     struct resolver_call *call = arg;
     struct err err = ERR_INIT;
-    struct attest_wait *wait = malloc(sizeof *wait);
+    struct resolve_sealed *self = call->owner;
+    struct attest_wait *wait = self->kbs ? malloc(sizeof *wait) : NULL;
     if (!wait) {
-        err_nomem(&err);
+        self->kbs ? err_nomem(&err) : no_kbs(&err);
         call_fail(call, &err);
         return;
     }
-    *wait = (struct attest_wait){call->owner, call};
+    *wait = (struct attest_wait){self->waits, self, call};
+    self->waits = wait;
     if (!kbs_client_attest(
-            call->owner->kbs, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
+            self->kbs, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
+        wait_unlink(wait);
         free(wait);
         call_fail(call, &err);
     }
@@ -447,23 +469,24 @@ static void resolver_forget(struct resolver *resolver, bool token)
 {
     struct resolve_sealed *self = self_of(resolver);
     resolve_keys_drop(&self->keys, NULL);
-    if (token)
+    if (token && self->kbs)
         kbs_client_forget(self->kbs);
 }
 
 static bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err)
 {
     struct resolve_sealed *self = self_of(resolver);
-    struct kbs_client_state state;
+    struct kbs_client_state state = {0};
     auto_json *changed = NULL;
-    kbs_client_state(self->kbs, &state);
+    if (self->kbs)
+        kbs_client_state(self->kbs, &state);
     if (!resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
         return false;
-    return json_build(ret_json, err, "{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url", self->conf.kbs.url,
-        "token", state.has_token, "token_expires_at", (json_int_t)state.token_expires_at,
-        "handshakes", (json_int_t)state.handshakes, "handshakes_failed",
-        (json_int_t)state.handshakes_failed, "fetches", (json_int_t)state.fetches, "since",
-        (json_int_t)state.accepted_at, "changed", changed);
+    return json_build(ret_json, err, "{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url",
+        self->conf.kbs.url ? self->conf.kbs.url : "", "token", state.has_token, "token_expires_at",
+        (json_int_t)state.token_expires_at, "handshakes", (json_int_t)state.handshakes,
+        "handshakes_failed", (json_int_t)state.handshakes_failed, "fetches",
+        (json_int_t)state.fetches, "since", (json_int_t)state.accepted_at, "changed", changed);
 }
 
 static void resolver_free(struct resolver *resolver)
@@ -472,6 +495,11 @@ static void resolver_free(struct resolver *resolver)
     while (self->calls)
         call_free(self->calls);
     kbs_client_free(self->kbs);
+    while (self->waits) {
+        struct attest_wait *wait = self->waits;
+        wait_unlink(wait);
+        free(wait);
+    }
     resolve_keys_drop(&self->keys, NULL);
     free(self);
 }
@@ -494,7 +522,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         .forget = resolver_forget,
         .describe = resolver_describe,
         .free = resolver_free};
-    if (!kbs_client_new(loop, &conf->kbs, &self->kbs, err)) {
+    if (conf->kbs.url && !kbs_client_new(loop, &conf->kbs, &self->kbs, err)) {
         resolver_free(&self->resolver);
         return false;
     }
