@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypt/base/json.h"
 
+#include <stdarg.h>
 #include <sys/random.h>
 
 #include "crypt/base/secret.h"
-#include "crypt/base/utf8.h"
-
-/* What we write is made of what we read, which is capped, or of our own fields. */
-#define JSON_TEXT_MAX ((size_t)16 * 1024 * 1024)
 
 /* In front of each piece of jansson's memory, so that it can be wiped; 16 bytes keep the alignment
  * of malloc. */
@@ -116,4 +113,27 @@ char *json_text(const json_t *json)
     }
     text[len] = '\0';
     return text;
+}
+
+const char *json_member_text(const json_t *object, const char *name)
+{
+    return json_string_value(json_object_get(object, name));
+}
+
+bool json_build(json_t **ret_json, struct err *err, const char *format, ...)
+{
+    json_error_t cause;
+    va_list args;
+    va_start(args, format);
+    json_t *json = json_vpack_ex(&cause, 0, format, args);
+    va_end(args);
+    if (json) {
+        *ret_json = json;
+        return true;
+    }
+    if (json_error_code(&cause) == json_error_invalid_utf8)
+        return err_set(err, ERR_FORMAT, "building JSON: text that is not UTF-8");
+    if (json_error_code(&cause) == json_error_invalid_format)
+        return err_set(err, ERR_INTERNAL, "building JSON: the format `%s` is wrong", format);
+    return err_nomem(err);
 }
