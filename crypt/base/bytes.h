@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Borrowed view of bytes: owns nothing, is passed by value, lives no longer than what it points to. */
+/* Borrowed view of bytes: owns nothing, is passed by value, lives no longer than what it points to.
+ */
 #pragma once
 
 #include <stdbool.h>

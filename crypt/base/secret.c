@@ -51,8 +51,11 @@ static uint64_t canary_of(const struct secret *secret)
 
 static void check_canary(const struct secret *secret)
 {
-    uint64_t expected = canary_of(secret);
-    if (!has_canary(secret) || memcmp(content(secret) - CANARY_SIZE, &expected, CANARY_SIZE) == 0)
+    if (!has_canary(secret))
+        return;
+    uint64_t found;
+    memcpy(&found, content(secret) - CANARY_SIZE, CANARY_SIZE);
+    if (found == canary_of(secret))
         return;
     static const char text[] = "secret: memory in front of a secret was overwritten\n";
     ssize_t ignored = write(STDERR_FILENO, text, sizeof text - 1);
