@@ -24,6 +24,8 @@
 /* OpenSSL keeps private big numbers and key blobs there: a few KiB a key. */
 #define ARENA_SIZE     (256u * 1024u)
 #define ARENA_MIN_SIZE 16u
+/* For a bounce buffer of secret_io.c and the guards that a mapping counts until they are in place. */
+#define SPARE_SIZE (128u * 1024u)
 
 static bool process_locked;
 
@@ -110,7 +112,7 @@ static void lock_rest(rlim_t limit)
 
 bool secret_init_process(size_t want, struct err *err)
 {
-    size_t need = want + ARENA_SIZE;
+    size_t need = want + ARENA_SIZE + SPARE_SIZE;
     rlim_t limit = raise_limit();
     /* Compared even when CAP_IPC_LOCK would let us pass now: the worker that comes after has no
      * capability. */
