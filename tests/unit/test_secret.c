@@ -208,6 +208,27 @@ static void kernel_agrees(void **state)
     assert_null(bounce.data);
 }
 
+/* Without a descriptor for memfd_secret(2) plain locked memory serves; this once write(2) can read it. */
+static void make_without_descriptors(struct secret *secret)
+{
+    (void)secret;
+    int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    struct rlimit none = {0, 0};
+    struct err err;
+    struct secret *own;
+    if (null < 0 || setrlimit(RLIMIT_NOFILE, &none) != 0)
+        _exit(2);
+    if (!secret_copy(bytes_str("plain"), &own, &err) || write(null, secret_data(own), 5) != 5)
+        _exit(3);
+    secret_unref(own);
+}
+
+static void descriptors_run_out(void **state)
+{
+    (void)state;
+    assert_int_equal(status_of(make_without_descriptors, NULL), 0);
+}
+
 static void *use_shared(void *arg)
 {
     struct secret *secret = arg;
@@ -243,6 +264,7 @@ int main(void)
         cmocka_unit_test(random_differs),
         cmocka_unit_test(stray_access_kills),
         cmocka_unit_test(kernel_agrees),
+        cmocka_unit_test(descriptors_run_out),
         cmocka_unit_test(references_count_across_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
