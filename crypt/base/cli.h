@@ -41,7 +41,7 @@ struct cli_option {
 };
 
 struct cli_command {
-    const char *name;    /* words, e.g. "seal vault" */
+    const char *name;     /* words, e.g. "seal vault" */
     const char *operands; /* e.g. "FILE [NAME]"; "" for none */
     int operands_min, operands_max;
     const char *summary; /* one line */
@@ -63,6 +63,6 @@ struct cli_program {
 int cli_main(const struct cli_program *program, int argc, char **argv);
 /* For programs with a single command and for tests: parses into args; operands are left in argv order.
  * *ret_done is set when --help or --version was answered. */
-bool cli_parse(const struct cli_command *command, int argc, char **argv, void *ret_args, char **ret_operands,
-    int *ret_operand_count, bool *ret_done, struct err *err) MUST_CHECK;
+bool cli_parse(const struct cli_command *command, int argc, char **argv, void *ret_args,
+    char **ret_operands, int *ret_operand_count, bool *ret_done, struct err *err) MUST_CHECK;
 void cli_print_help(const char *program, const struct cli_command *command);

@@ -46,22 +46,25 @@ struct conf_field {
     const char *const *choices; /* NULL-terminated */
     const char *text_default;   /* parsed as if it were in the file; NULL: zero/NULL */
     bool required;
-    const char *help;           /* one line; man pages are checked against it */
+    const char *help; /* one line; man pages are checked against it */
 };
 
 /* Fills defaults first. `path` NULL: defaults only, required keys are not asked for. On failure *out holds nothing. */
-bool conf_load(const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err) MUST_CHECK;
+bool conf_load(const char *path, const struct conf_field *fields, size_t count, void *ret_out,
+    struct err *err) MUST_CHECK;
 /* The same from memory (fuzzing, tests); `name` stands for the path in errors. */
-bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields, size_t count,
-    void *ret_out, struct err *err) MUST_CHECK;
+bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields,
+    size_t count, void *ret_out, struct err *err) MUST_CHECK;
 /* One more assignment on a loaded struct, from `where` (e.g. "option -o"): key is "section.key", or "key" when only
  * one section has it. Replaces the value, a whole CONF_LIST too. On failure the struct is as before. */
-bool conf_assign(void *out, const struct conf_field *fields, size_t count, const char *where, const char *key,
-    const char *value, struct err *err) MUST_CHECK;
+bool conf_assign(void *out, const struct conf_field *fields, size_t count, const char *where,
+    const char *key, const char *value, struct err *err) MUST_CHECK;
 void conf_done(void *out, const struct conf_field *fields, size_t count);
 /* Prints a commented sample with every key, its default and help. */
-bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err) MUST_CHECK;
+bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err)
+    MUST_CHECK;
 
 /* A credential file (key, token) straight into locked memory: a regular file of root or this user, not accessible to
  * group unless `group_ok`, never by others, at most `max` bytes; ERR_CONFIG with the chmod to run. */
-bool conf_credential(const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err) MUST_CHECK;
+bool conf_credential(const char *path, size_t max, bool group_ok, struct secret **ret_secret,
+    struct err *err) MUST_CHECK;

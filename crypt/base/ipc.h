@@ -30,7 +30,8 @@ bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err) MUS
 /* Blocking connect with a deadline; ERR_UNREACH naming the path and what to start, ERR_DENIED_LOCAL when the mode of the
  * socket forbids it. `program` e.g. "sealed-attestd". The same deadline then bounds each blocking send (ERR_TIMEOUT).
  * timeout_ms < 0 here and below: no deadline. */
-bool ipc_connect(const char *path, const char *program, int timeout_ms, int *ret_fd, struct err *err) MUST_CHECK;
+bool ipc_connect(
+    const char *path, const char *program, int timeout_ms, int *ret_fd, struct err *err) MUST_CHECK;
 /* Non-blocking accept of a non-blocking connection; *ret_fd = -1 when nobody waits. ERR_NOMEM when descriptors are out. */
 bool ipc_accept(int listen_fd, int *ret_fd, struct ipc_peer *ret_peer, struct err *err) MUST_CHECK;
 /* Two connected blocking sockets. */
@@ -38,15 +39,18 @@ bool ipc_pair(int ret_fds[2], struct err *err) MUST_CHECK;
 
 /* Send one message of 1..IPC_MESSAGE_MAX bytes. On a non-blocking socket a full queue is ERR_BUSY; a peer that has gone is
  * ERR_UNREACH. The descriptors stay the caller's. */
-bool ipc_send(int fd, struct bytes message, const int *fds, size_t fd_count, struct err *err) MUST_CHECK;
+bool ipc_send(int fd, struct bytes message, const int *fds, size_t fd_count, struct err *err)
+    MUST_CHECK;
 /*
  * Receive one message into `message` (cleared first). A truncated one is ERR_FORMAT and its descriptors are closed.
  * *ret_closed = true (and an empty message) when the peer has gone. With nothing there on a non-blocking socket: ERR_BUSY.
  * `fds`/`ret_fd_count` may be NULL: then any descriptor that came is closed and the message is ERR_FORMAT.
  */
-bool ipc_receive(int fd, struct buf *message, int *fds, size_t *ret_fd_count, bool *ret_closed, struct err *err) MUST_CHECK;
+bool ipc_receive(int fd, struct buf *message, int *fds, size_t *ret_fd_count, bool *ret_closed,
+    struct err *err) MUST_CHECK;
 /* Blocking receive with a deadline (poll). ERR_TIMEOUT. */
-bool ipc_receive_within(int fd, int timeout_ms, struct buf *message, bool *ret_closed, struct err *err) MUST_CHECK;
+bool ipc_receive_within(
+    int fd, int timeout_ms, struct buf *message, bool *ret_closed, struct err *err) MUST_CHECK;
 /*
  * As ipc_send/ipc_receive_within for plaintext: through locked bounce memory, never through a struct buf, in packets of
  * IPC_MESSAGE_MAX and a shorter last one; an empty secret is no packet. The receiver knows the length beforehand. Sending waits up
@@ -54,4 +58,5 @@ bool ipc_receive_within(int fd, int timeout_ms, struct buf *message, bool *ret_c
  * the queue (IPC_MESSAGE_MAX), longer ones from a thread of their own. After a failure the connection is out of step: close it.
  */
 bool ipc_send_secret(int fd, const struct secret *secret, struct err *err) MUST_CHECK;
-bool ipc_receive_secret(int fd, size_t len, int timeout_ms, struct secret **ret_secret, struct err *err) MUST_CHECK;
+bool ipc_receive_secret(
+    int fd, size_t len, int timeout_ms, struct secret **ret_secret, struct err *err) MUST_CHECK;

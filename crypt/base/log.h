@@ -9,7 +9,13 @@
 
 #include "crypt/base/err.h"
 
-enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_NOTICE, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
+enum log_level {
+    LOG_LEVEL_ERROR,
+    LOG_LEVEL_WARNING,
+    LOG_LEVEL_NOTICE,
+    LOG_LEVEL_INFO,
+    LOG_LEVEL_DEBUG
+};
 enum log_target { LOG_TARGET_AUTO, LOG_TARGET_STDERR, LOG_TARGET_JOURNAL };
 
 struct log_field {
@@ -18,10 +24,11 @@ struct log_field {
 };
 
 void log_init(const char *program, enum log_target target, enum log_level level);
-void log_text(enum log_level level, const struct log_field *fields, size_t count, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+void log_text(enum log_level level, const struct log_field *fields, size_t count,
+    const char *format, ...) PRINTF_LIKE(4, 5);
 /* The message, code name, place and ref of an error at one edge. */
-void log_err(enum log_level level, const struct err *err, const char *format, ...) PRINTF_LIKE(3, 4);
+void log_err(enum log_level level, const struct err *err, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 
 #define log_error(...)   log_text(LOG_LEVEL_ERROR, NULL, 0, __VA_ARGS__)
 #define log_warning(...) log_text(LOG_LEVEL_WARNING, NULL, 0, __VA_ARGS__)

@@ -21,7 +21,8 @@ typedef void loop_fn(void *arg);
 typedef void loop_signal_fn(void *arg, int signo);
 
 bool loop_new(struct loop **ret_loop, struct err *err) MUST_CHECK;
-void loop_free(struct loop *loop); /* everything still registered is released; posted tasks are dropped */
+void loop_free(
+    struct loop *loop); /* everything still registered is released; posted tasks are dropped */
 DEFINE_AUTO(struct loop, loop_free);
 bool loop_run(struct loop *loop, struct err *err) MUST_CHECK; /* until loop_stop() */
 /* One turn: waits at most timeout_ms (-1 = for ever). For tests and synchronous waits. */
@@ -30,16 +31,19 @@ void loop_stop(struct loop *loop);
 int64_t loop_now_ms(void);
 
 /* Does not own the descriptor. Remove the watch before closing it. */
-bool loop_watch_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg, struct loop_watch **ret_watch,
-    struct err *err) MUST_CHECK;
+bool loop_watch_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
+    struct loop_watch **ret_watch, struct err *err) MUST_CHECK;
 bool loop_watch_change(struct loop_watch *watch, uint32_t events, struct err *err) MUST_CHECK;
 void loop_unwatch(struct loop_watch *watch); /* NULL is fine */
 
-bool loop_timer_new(struct loop *loop, loop_fn *fn, void *arg, struct loop_timer **ret_timer, struct err *err) MUST_CHECK;
-void loop_timer_set(struct loop_timer *timer, int64_t delay_ms); /* one shot; replaces an earlier setting */
+bool loop_timer_new(struct loop *loop, loop_fn *fn, void *arg, struct loop_timer **ret_timer,
+    struct err *err) MUST_CHECK;
+void loop_timer_set(
+    struct loop_timer *timer, int64_t delay_ms); /* one shot; replaces an earlier setting */
 void loop_timer_clear(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer *timer); /* NULL is fine */
 
 /* Blocks the signal in the calling thread (call before making threads) and reports it on the loop. */
-bool loop_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg, struct err *err) MUST_CHECK;
+bool loop_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg, struct err *err)
+    MUST_CHECK;
 bool loop_post(struct loop *loop, loop_fn *fn, void *arg, struct err *err) MUST_CHECK;
