@@ -18,39 +18,42 @@ struct kbs_client;
 struct kbs_fetch;
 
 struct kbs_client_conf {
-    const char *url;              /* "https://host:port", no path */
+    const char *url; /* "https://host:port", no path */
     struct http_conf http;
     const char *attest_socket;
-    const char *tee;              /* announced at /auth; NULL: ask attestd (INFO) once */
-    int64_t request_timeout_ms;   /* one HTTP request; 0: 10 s */
-    int64_t attest_timeout_ms;    /* one evidence; 0: 20 s */
-    size_t resource_max;          /* plaintext bytes; 0: SECRET_SIZE_MAX */
+    const char *tee;            /* announced at /auth; NULL: ask attestd (INFO) once */
+    int64_t request_timeout_ms; /* one HTTP request; 0: 10 s */
+    int64_t attest_timeout_ms;  /* one evidence; 0: 20 s */
+    size_t resource_max;        /* plaintext bytes; 0: SECRET_SIZE_MAX */
 };
 
 /* `plaintext` is borrowed (take a reference to keep it); NULL on failure. */
 typedef void kbs_fetch_fn(void *arg, struct secret *plaintext, const struct err *err);
 
-bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf, struct kbs_client **ret_client, struct err *err) MUST_CHECK;
+bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
+    struct kbs_client **ret_client, struct err *err) MUST_CHECK;
 void kbs_client_free(struct kbs_client *client); /* cancels without calling back */
 DEFINE_AUTO(struct kbs_client, kbs_client_free);
 
 /* Calls back exactly once, never from inside, unless cancelled; at the latest after timeout_ms. */
-bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms, kbs_fetch_fn *fn, void *arg,
-    struct kbs_fetch **ret_fetch, struct err *err) MUST_CHECK;
-void kbs_fetch_cancel(struct kbs_fetch *fetch); /* NULL is fine; a handshake or request that others wait for goes on */
+bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,
+    kbs_fetch_fn *fn, void *arg, struct kbs_fetch **ret_fetch, struct err *err) MUST_CHECK;
+void kbs_fetch_cancel(struct kbs_fetch
+        *fetch); /* NULL is fine; a handshake or request that others wait for goes on */
 
 /* Attests now if there is no good token. `token` is the JWT, borrowed, NULL on failure. */
 typedef void kbs_token_fn(void *arg, const char *token, const struct err *err);
-bool kbs_client_attest(struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err) MUST_CHECK;
+bool kbs_client_attest(struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg,
+    struct err *err) MUST_CHECK;
 /* Forgets token, tee key and session: the next fetch attests anew. */
 void kbs_client_forget(struct kbs_client *client);
 
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {
     bool has_token;
-    int64_t token_expires_at;      /* unix seconds */
+    int64_t token_expires_at; /* unix seconds */
     uint64_t handshakes, handshakes_failed, fetches;
-    int64_t accepted_at;           /* unix seconds of the last evidence the KBS gave a token for; 0: never */
+    int64_t accepted_at; /* unix seconds of the last evidence the KBS gave a token for; 0: never */
     const char *accepted_evidence; /* primary_evidence JSON of that time; NULL when never */
     const char *latest_evidence;   /* the newest evidence made, accepted or not; NULL when never */
     struct err last_refusal;       /* ERR_OK when there was none */

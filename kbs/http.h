@@ -16,19 +16,20 @@ struct http;
 struct http_call;
 
 struct http_conf {
-    const char *ca_file;      /* PEM; NULL: the system's store */
-    const char *pinned_key;   /* "sha256//…[;sha256//…]" or NULL */
-    const char *proxy;        /* NULL: none */
+    const char *ca_file;    /* PEM; NULL: the system's store */
+    const char *pinned_key; /* "sha256//…[;sha256//…]" or NULL */
+    const char *proxy;      /* NULL: none */
     bool allow_plain;
     int64_t connect_timeout_ms; /* 0: 10 s */
-    const char *user_agent;   /* NULL: "sealedfs/VERSION" */
+    const char *user_agent;     /* NULL: "sealedfs/VERSION" */
 };
 
 struct http_request {
-    const char *method;       /* "GET", "POST", "PUT", "DELETE" */
+    const char *method; /* "GET", "POST", "PUT", "DELETE" */
     const char *url;
-    struct bytes body;        /* copied; empty for none */
-    const struct secret *secret_body; /* instead of body, for an admin's upload; referenced until the answer; or NULL */
+    struct bytes body; /* copied; empty for none */
+    const struct secret *
+        secret_body; /* instead of body, for an admin's upload; referenced until the answer; or NULL */
     const char *content_type; /* NULL: application/json when there is a body */
     const char *cookie;       /* "name=value" or NULL */
     const char *bearer;       /* token text or NULL */
@@ -38,9 +39,9 @@ struct http_request {
 
 struct http_response {
     long status;
-    struct bytes body;        /* borrowed during the callback */
+    struct bytes body; /* borrowed during the callback */
     char content_type[128];
-    char set_cookie[512];     /* the first Set-Cookie's "name=value" without attributes, "" for none */
+    char set_cookie[512]; /* the first Set-Cookie's "name=value" without attributes, "" for none */
     int64_t elapsed_ms;
 };
 
@@ -48,14 +49,15 @@ struct http_response {
  * ("certificate expired", "name does not match", "connection refused") and the remedy. Any HTTP status is a response. */
 typedef void http_fn(void *arg, const struct http_response *response, const struct err *err);
 
-bool http_new(struct loop *loop, const struct http_conf *conf, struct http **ret_http, struct err *err) MUST_CHECK;
+bool http_new(struct loop *loop, const struct http_conf *conf, struct http **ret_http,
+    struct err *err) MUST_CHECK;
 void http_free(struct http *http); /* cancels without calling back */
 DEFINE_AUTO(struct http, http_free);
 /* Calls back exactly once, never from inside, unless cancelled. */
-bool http_send(struct http *http, const struct http_request *request, http_fn *fn, void *arg, struct http_call **ret_call,
-    struct err *err) MUST_CHECK;
+bool http_send(struct http *http, const struct http_request *request, http_fn *fn, void *arg,
+    struct http_call **ret_call, struct err *err) MUST_CHECK;
 void http_cancel(struct http_call *call); /* NULL is fine */
 
 /* Blocking form for tools: turns a private loop. The body is appended to `body`. */
-bool http_ask(const struct http_conf *conf, const struct http_request *request, struct buf *body, struct http_response *ret_response,
-    struct err *err) MUST_CHECK;
+bool http_ask(const struct http_conf *conf, const struct http_request *request, struct buf *body,
+    struct http_response *ret_response, struct err *err) MUST_CHECK;

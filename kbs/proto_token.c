@@ -76,7 +76,7 @@ static bool all_affirming(const json_t *claims)
     json_t *submods = json_object_get(claims, "submods");
     const char *name;
     json_t *submod;
-    json_object_foreach (submods, name, submod)
+    json_object_foreach(submods, name, submod)
     {
         const char *status = json_member_text(submod, "ear.status");
         if (!status || strcmp(status, "affirming") != 0)

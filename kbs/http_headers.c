@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/http_headers.h"
+
+#include <strings.h>
+
+static bool is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static struct bytes trim(struct bytes text)
+{
+    while (text.len > 0 && is_blank(text.data[0]))
+        text = bytes_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && is_blank(text.data[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+/* The value of the line if it is header `name`. */
+static bool value_of(struct bytes line, const char *name, struct bytes *ret_value)
+{
+    size_t len = strlen(name);
+    if (line.len <= len || line.data[len] != ':' ||
+        strncasecmp((const char *)line.data, name, len) != 0)
+        return false;
+    *ret_value = trim(bytes_of(line.data + len + 1, line.len - len - 1));
+    return true;
+}
+
+static void keep_content_type(struct http_headers *headers, struct bytes value)
+{
+    size_t len =
+        value.len < sizeof headers->content_type ? value.len : sizeof headers->content_type - 1;
+    for (size_t i = 0; i < len; i++)
+        headers->content_type[i] =
+            value.data[i] >= ' ' && value.data[i] <= '~' ? (char)value.data[i] : '?';
+    headers->content_type[len] = '\0';
+}
+
+/* RFC 6265 section 4.1.1: cookie-octet has no controls, blanks, quotes, commas, semicolons or backslashes. What
+ * is not such a pair could not be sent back safely and is not kept. */
+static bool cookie_pair_ok(struct bytes pair)
+{
+    const uint8_t *equals = memchr(pair.data, '=', pair.len);
+    if (!equals || equals == pair.data)
+        return false;
+    for (size_t i = 0; i < pair.len; i++)
+        if (pair.data[i] <= ' ' || pair.data[i] > '~' || strchr("\",;\\", pair.data[i]))
+            return false;
+    return true;
+}
+
+static void keep_cookie(struct http_headers *headers, struct bytes value)
+{
+    const uint8_t *end = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
+    struct bytes pair = trim(bytes_of(value.data, end ? (size_t)(end - value.data) : value.len));
+    headers->cookie_seen = true;
+    if (pair.len == 0 || pair.len >= sizeof headers->set_cookie || !cookie_pair_ok(pair))
+        return;
+    memcpy(headers->set_cookie, pair.data, pair.len);
+    headers->set_cookie[pair.len] = '\0';
+}
+
+bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err)
+{
+    struct bytes value;
+    headers->bytes += line.len;
+    headers->count++;
+    if (headers->bytes > HTTP_HEADER_BYTES_MAX || headers->count > HTTP_HEADER_COUNT_MAX)
+        return err_set(err, ERR_FORMAT,
+            "an answer with more than %u header lines or %u KiB of them", HTTP_HEADER_COUNT_MAX,
+            HTTP_HEADER_BYTES_MAX / 1024);
+    if (line.len >= 5 && memcmp(line.data, "HTTP/", 5) == 0) {
+        *headers = (struct http_headers){.bytes = headers->bytes, .count = headers->count};
+        return true;
+    }
+    if (headers->content_type[0] == '\0' && value_of(line, "Content-Type", &value))
+        keep_content_type(headers, value);
+    else if (!headers->cookie_seen && value_of(line, "Set-Cookie", &value))
+        keep_cookie(headers, value);
+    return true;
+}
+
+bool http_header_ok(const char *text)
+{
+    for (const char *at = text; *at; at++)
+        if (*at < ' ' || *at > '~')
+            return false;
+    return true;
+}

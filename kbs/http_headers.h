@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The header lines of an HTTP answer: counted, capped, and the two that are kept. Lines come one at a time as libcurl delivers
+ * them (with their CRLF). A new status line (after a 1xx answer) forgets what was kept, not what was counted.
+ */
+#pragma once
+
+#include "crypt/base/bytes.h"
+#include "crypt/base/err.h"
+
+#define HTTP_HEADER_BYTES_MAX (32u * 1024)
+#define HTTP_HEADER_COUNT_MAX 100u
+
+struct http_headers {
+    size_t bytes, count;
+    char content_type[128]; /* as sent, printable ASCII; cut when longer; "" for none */
+    char set_cookie
+        [512]; /* "name=value" of the first Set-Cookie (RFC 6265 section 5.2); "" for none or one that cannot be sent back */
+    bool cookie_seen;
+};
+
+/* ERR_FORMAT when over a limit. */
+bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err) MUST_CHECK;
+/* May this text stand in a request's header? Printable ASCII only. */
+bool http_header_ok(const char *text);
