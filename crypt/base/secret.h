@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The one type for plaintext and keys. Each secret is a mapping of its own: guard page, data, guard
- * page. The data pages come from memfd_secret(2) where the kernel has it (then not even the
- * kernel's own copy routines can read them: write(2) from there fails with EFAULT, see
- * secret_write_fd), else from locked anonymous memory. Either way: locked, out of core dumps,
+ * page. The data pages come from memfd_secret(2) where the kernel has it (then they are
+ * out of the kernel's own address space: what pins pages, such as a reply to /dev/fuse, fails with
+ * EFAULT, see secret_bounce), else from locked anonymous memory. Either way: locked, out of core dumps,
  * absent in forked children, wiped before release. Size is capped at SECRET_SIZE_MAX.
  *
  * Counted: secret_ref/secret_unref are atomic and may be called from any thread; the content is
@@ -51,7 +51,7 @@ void secret_truncate(struct secret *secret, size_t len);
 bool secret_equal(struct bytes a, struct bytes b);
 
 /* All of `fd` up to its end, at most `max` bytes and SECRET_SIZE_MAX (ERR_FORMAT above), through a
- * bounce buffer that is wiped, since read(2) cannot write there either. Waits on a non-blocking
+ * bounce buffer that is wiped. Waits on a non-blocking
  * descriptor; so does the next. */
 bool secret_read_fd(int fd, size_t max, struct secret **ret_secret, struct err *err) MUST_CHECK;
 /* Everything, through a small locked bounce buffer that is wiped. */

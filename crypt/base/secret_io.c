@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Secrets in and out of descriptors. The kernel can neither read nor write memfd_secret pages on
- * our behalf (EFAULT), so both ways lead through locked plain pages that are wiped. */
+/* Secrets in and out of descriptors. What pins pages instead of copying (/dev/fuse, O_DIRECT, splice)
+ * cannot reach memfd_secret pages and fails with EFAULT, and we do not know what a descriptor
+ * leads to: so both ways lead through locked plain pages that are wiped. */
 #include "crypt/base/secret.h"
 
 #include <errno.h>

@@ -208,7 +208,7 @@ static void kernel_agrees(void **state)
     assert_null(bounce.data);
 }
 
-/* Without a descriptor for memfd_secret(2) plain locked memory serves; this once write(2) can read it. */
+/* Without a descriptor for memfd_secret(2) plain locked memory serves. */
 static void make_without_descriptors(struct secret *secret)
 {
     (void)secret;
