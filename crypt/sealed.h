@@ -11,6 +11,7 @@
  * Provider kbs, envelope: key_id names a 32-byte wrapping key, encrypted_key is its RFC 3394 wrap (40 bytes) of a random 32-byte
  * data key, encrypted_data is AES-256-GCM ciphertext and 16-byte tag, iv is 12 bytes, no AAD.
  * Context: annotations.context is a text compared with the reader's own context; a secret lifted from one file to another is refused.
+ * A256CTR, which CoCo also knows, is refused: nobody would notice that the ciphertext was altered.
  * Blanks around the string and a trailing newline are tolerated. Text is at most SEALED_TEXT_MAX bytes.
  *
  * Opening is a sequence of pure steps without I/O; the caller fetches what each step names:
@@ -55,11 +56,12 @@ void sealed_free(struct sealed *sealed);
 DEFINE_AUTO(struct sealed, sealed_free);
 #define auto_sealed AUTO(sealed_free) struct sealed
 
-/* False for forms whose header or signature is no JWS at all ("fakejwsheader"); those open only through sealed_accept_unsigned. */
+/* False for forms whose header is no JSON object at all ("fakejwsheader"); those open only through sealed_accept_unsigned.
+ * A header that is one makes it a signed secret, which sealed_parse then takes only if it is whole: alg ES256, a kid, a signature. */
 bool sealed_is_signed(const struct sealed *sealed);
 const char *sealed_kid(const struct sealed *sealed); /* NULL when it has none */
 bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *err) MUST_CHECK;
-/* Only under `signature = optional`, and never for a text whose signature was there but failed. */
+/* Only under `signature = optional`, and never for a signed text, whether its signature holds or not (ERR_CRYPTO). */
 bool sealed_accept_unsigned(struct sealed *sealed, struct err *err) MUST_CHECK;
 /* `expected` NULL: this reader has no context (then a secret that names one is refused). */
 bool sealed_check_context(const struct sealed *sealed, enum sealed_context rule, const char *expected,
