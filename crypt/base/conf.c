@@ -166,10 +166,15 @@ static int take_assignment(void *user, const char *section, const char *key, con
 
 /* -- loading ----------------------------------------------------------------------------------- */
 
-static bool set_defaults(const struct conf_field *fields, size_t count, void *out, struct err *err)
+/* The struct may be uninitialised memory: nothing in it is ours to free yet. */
+static void clear_all(const struct conf_field *fields, size_t count, void *out)
 {
     for (size_t i = 0; i < count; i++)
         conf_value_clear(&fields[i], out);
+}
+
+static bool set_defaults(const struct conf_field *fields, size_t count, void *out, struct err *err)
+{
     for (size_t i = 0; i < count; i++)
         if (fields[i].text_default && !conf_value_set(&fields[i], out, "built-in default",
                                           fields[i].text_default, false, err)) {
@@ -202,7 +207,10 @@ static bool read_text(struct reading *reading, struct err *err)
 bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields,
     size_t count, void *ret_out, struct err *err)
 {
+    clear_all(fields, count, ret_out);
     auto_free bool *seen = calloc(count ? count : 1, sizeof *seen);
+    if (!seen)
+        return err_nomem(err);
     struct reading reading = {.fields = fields,
         .count = count,
         .out = ret_out,
@@ -210,10 +218,6 @@ bool conf_parse(const char *text, size_t len, const char *name, const struct con
         .name = name,
         .rest = bytes_of(text, len),
         .err = err};
-    if (!seen) {
-        memset(&reading, 0, sizeof reading);
-        return err_nomem(err);
-    }
     if (set_defaults(fields, count, ret_out, err) && read_text(&reading, err))
         return true;
     conf_done(ret_out, fields, count);
@@ -282,12 +286,13 @@ static bool load_file(
 bool conf_load(
     const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err)
 {
-    bool done = path ? load_file(path, fields, count, ret_out, err)
-                     : set_defaults(fields, count, ret_out, err);
-    if (!done)
-        for (size_t i = 0; i < count; i++)
-            conf_value_clear(&fields[i], ret_out);
-    return done;
+    clear_all(fields, count, ret_out);
+    if (path)
+        return load_file(path, fields, count, ret_out, err);
+    if (set_defaults(fields, count, ret_out, err))
+        return true;
+    conf_done(ret_out, fields, count);
+    return false;
 }
 
 bool conf_credential(

@@ -102,9 +102,11 @@ static bool lock_directory(const char *path, int *ret_fd, struct err *err)
     memcpy(copy, path, strlen(path) + 1);
     const char *directory = dirname(copy);
     auto_fd int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
+        return err_set(err, ERR_CONFIG, "socket %s: its directory does not exist; run: mkdir -p %s",
+            path, directory);
     if (fd < 0)
-        return err_set_errno(
-            err, ERR_CONFIG, "directory of socket %s (create it: mkdir -p %s)", path, directory);
+        return err_set_errno(err, ERR_CONFIG, "directory %s of a socket", directory);
     int64_t deadline = deadline_after(LISTEN_LOCK_MS);
     while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
         if (errno != EWOULDBLOCK && errno != EINTR)

@@ -27,10 +27,12 @@ DEFINE_AUTO(struct loop, loop_free);
 bool loop_run(struct loop *loop, struct err *err) MUST_CHECK; /* until loop_stop() */
 /* One turn: waits at most timeout_ms (-1 = for ever). For tests and synchronous waits. */
 bool loop_turn(struct loop *loop, int timeout_ms, struct err *err) MUST_CHECK;
-void loop_stop(struct loop *loop);
+void loop_stop(
+    struct loop *loop); /* loop_run() returns after the turn; before loop_run(): at once */
 int64_t loop_now_ms(void);
 
-/* Does not own the descriptor. Remove the watch before closing it. */
+/* Does not own the descriptor. Remove the watch before closing it. One watch a descriptor. EPOLLERR and EPOLLHUP come unasked
+ * (events may be 0) and again until the watch is removed. */
 bool loop_watch_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
     struct loop_watch **ret_watch, struct err *err) MUST_CHECK;
 bool loop_watch_change(struct loop_watch *watch, uint32_t events, struct err *err) MUST_CHECK;
@@ -43,7 +45,9 @@ void loop_timer_set(
 void loop_timer_clear(struct loop_timer *timer);
 void loop_timer_free(struct loop_timer *timer); /* NULL is fine */
 
-/* Blocks the signal in the calling thread (call before making threads) and reports it on the loop. */
+/* Blocks the signal in the calling thread (call before making threads) and reports it on the loop; it stays blocked after
+ * loop_free(), and children inherit that. */
 bool loop_signal(struct loop *loop, int signo, loop_signal_fn *fn, void *arg, struct err *err)
     MUST_CHECK;
+/* Runs fn(arg) once on the loop's thread, first in first out; what a task posts runs in a later turn. */
 bool loop_post(struct loop *loop, loop_fn *fn, void *arg, struct err *err) MUST_CHECK;
