@@ -1,21 +1,27 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Appraisal: verified claims and reference values become an EAR trust vector (protocol.md D.1, D.2; verifiers.md 6; AR4SI tiers).
- * Every claim that was compared is recorded as got / expected / rule, so that a refusal can be explained.
- * Outcome for tpm: hardware 2 (the AK is enrolled, or there would be no verdict), configuration 0, executables 3 iff every
- * reference value named `tpm_pcrNN` that exists matches the claim pcrNN and at least one exists; else 33.
- * sample: Trustee's default rules (launch_digest, svn, major_version, minimum_minor_version).
+ * Appraisal: verified claims and reference values become an EAR trust vector (protocol.md D.1, D.2;
+ * verifiers.md 6; AR4SI tiers). Every claim that was compared is recorded as got / expected / rule,
+ * so that a refusal can be explained. Outcome for tpm: hardware 2 (the AK is enrolled, or there
+ * would be no verdict), configuration 0, executables 3 iff every reference value named `tpm_pcrNN`
+ * that exists matches the claim pcrNN and at least one exists; else 33. sample: Trustee's default
+ * rules (launch_digest, svn, major_version, minimum_minor_version).
  */
 #pragma once
 
 #include "crypt/base/json.h"
 
-enum appraisal_status { APPRAISAL_NONE, APPRAISAL_AFFIRMING, APPRAISAL_WARNING, APPRAISAL_CONTRAINDICATED };
+enum appraisal_status {
+    APPRAISAL_NONE,
+    APPRAISAL_AFFIRMING,
+    APPRAISAL_WARNING,
+    APPRAISAL_CONTRAINDICATED
+};
 
 struct appraisal {
     enum appraisal_status status;
-    json_t *vector;    /* {"instance-identity":0,…} all eight */
-    json_t *findings;  /* [{"claim","got","expected","rule","match":bool},…] */
+    json_t *vector;   /* {"instance-identity":0,…} all eight */
+    json_t *findings; /* [{"claim","got","expected","rule","match":bool},…] */
 };
 
 void appraisal_done(struct appraisal *appraisal);
@@ -24,5 +30,5 @@ const char *appraisal_status_name(enum appraisal_status status);
 /* false when unknown */
 bool appraisal_status_parse(const char *name, enum appraisal_status *ret_status) MUST_CHECK;
 /* `reference_values`: {"tpm_pcr11":[…],…}, the unexpired values by name. */
-bool appraise(const char *tee, const json_t *claims, const json_t *reference_values, struct appraisal *ret_appraisal,
-    struct err *err) MUST_CHECK;
+bool appraise(const char *tee, const json_t *claims, const json_t *reference_values,
+    struct appraisal *ret_appraisal, struct err *err) MUST_CHECK;

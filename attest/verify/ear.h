@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Attestation tokens: EAT Attestation Results as Trustee issues them (protocol.md D.1), ES256, header jwk (and x5c when there is
- * a certificate). Tokens of our own are verified with the pinned signer, never with the key from their header.
+ * Attestation tokens: EAT Attestation Results as Trustee issues them (protocol.md D.1), ES256,
+ * header jwk (and x5c when there is a certificate). Tokens of our own are verified with the pinned
+ * signer, never with the key from their header.
  */
 #pragma once
 
@@ -9,33 +10,38 @@
 #include "crypt/jws.h"
 
 struct ear_signer {
-    struct jwk *key;        /* private P-256 */
+    struct jwk *key;   /* private P-256 */
+    const json_t *x5c; /* its certificates, leaf first: array of standard base64 DER; NULL: none */
     const char *issuer;
     int64_t lifetime_s;
 };
 
 struct ear_input {
-    const char *tee;            /* "tpm" */
-    const char *class_name;     /* "cpu" -> submod cpu0 */
-    const json_t *claims;       /* verdict claims, report_data and init_data included */
-    const json_t *runtime_data; /* {"additional-evidence","nonce","tee-pubkey"} as structured */
+    const char *tee;                /* "tpm" */
+    const char *class_name;         /* "cpu" -> submod cpu0 */
+    const json_t *claims;           /* verdict claims, report_data and init_data included */
+    const json_t *runtime_data;     /* {"additional-evidence","nonce","tee-pubkey"} as structured */
     const json_t *init_data_claims; /* or NULL */
     const struct appraisal *appraisal;
-    int64_t issued_at;          /* unix seconds */
+    int64_t issued_at; /* unix seconds */
 };
 
 /* Claims shaped as a policy sees them and as ear.veraison.annotated-evidence (protocol.md C). */
-bool ear_shape_claims(const struct ear_input *input, json_t **ret_shaped, struct err *err) MUST_CHECK;
-bool ear_issue(const struct ear_signer *signer, const struct ear_input *input, char **ret_token, struct err *err) MUST_CHECK;
+bool ear_shape_claims(const struct ear_input *input, json_t **ret_shaped, struct err *err)
+    MUST_CHECK;
+bool ear_issue(const struct ear_signer *signer, const struct ear_input *input, char **ret_token,
+    struct err *err) MUST_CHECK;
 
 /* A verified token. */
 struct ear {
     json_t *payload;
-    struct jwk *tee_key;        /* from runtime_data_claims */
+    struct jwk *tee_key;          /* from runtime_data_claims */
     enum appraisal_status status; /* the worst over all submods */
     int64_t expires_at;
 };
 void ear_done(struct ear *ear);
 #define auto_ear AUTO_DONE(ear_done) struct ear
-/* Checks signature with `signer`, iat/exp/nbf at `now` (60 s leeway on nbf/iat only), shape, tee key. Expired is ERR_STALE, all else ERR_CRYPTO or ERR_FORMAT. */
-bool ear_verify(struct bytes token, const struct jwk *signer, int64_t now, struct ear *ret_ear, struct err *err) MUST_CHECK;
+/* Checks signature with `signer`, iat/exp/nbf at `now` (60 s leeway on nbf/iat only), shape, tee
+ * key. Expired is ERR_STALE, all else ERR_CRYPTO or ERR_FORMAT. */
+bool ear_verify(struct bytes token, const struct jwk *signer, int64_t now, struct ear *ret_ear,
+    struct err *err) MUST_CHECK;

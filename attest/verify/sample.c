@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CoCo's sample evidence: {"svn":text,"report_data":std64}. Nothing is signed: it proves only that
+ * somebody knew the report data. For tests; a KBS takes it only when it is configured to. The
+ * claims are Trustee's, constants included.
+ */
+#include "attest/verify/verify.h"
+#include "crypt/base/b64.h"
+
+#define SVN_MAX  64
+#define TEXT_MAX 256
+
+struct evidence {
+    const char *svn;
+    const char *report_data;
+};
+
+static const struct json_field evidence_fields[] = {
+    {"svn", JSON_FIELD_TEXT, offsetof(struct evidence, svn), .max = SVN_MAX, .required = true},
+    {"report_data", JSON_FIELD_TEXT, offsetof(struct evidence, report_data), .max = TEXT_MAX},
+};
+
+static bool fail_or_error(
+    struct verdict *verdict, const char *check, const char *expected, const struct err *err)
+{
+    if (err->code == ERR_NOMEM || err->code == ERR_INTERNAL)
+        return false;
+    verdict_fail(verdict, check, err->message, expected);
+    return true;
+}
+
+static bool check_report_data(const struct verify_input *input, const struct evidence *evidence,
+    struct verdict *verdict, struct err *err)
+{
+    auto_buf got = BUF_INIT(TEXT_MAX);
+    auto_free char *expected = b64_encode(B64_STD, input->report_data);
+    if (!expected)
+        return err_nomem(err);
+    if (!b64_decode(B64_STD, bytes_str(evidence->report_data), "report_data", &got, err))
+        return fail_or_error(verdict, "sample.report-data", expected, err);
+    if (input->report_data.len == 0 || !bytes_equal(buf_bytes(&got), input->report_data))
+        verdict_fail(verdict, "sample.report-data", evidence->report_data, expected);
+    return true;
+}
+
+static bool make_claims(const struct verify_input *input, const struct evidence *evidence,
+    struct verdict *verdict, struct err *err)
+{
+    auto_json *claims = NULL;
+    if (!json_build(&claims, err, "{s:s, s:b, s:{s:i, s:i}, s:s, s:s}", "launch_digest", "abcde",
+            "debug", 0, "platform_version", "major", 1, "minor", 4, "report_data",
+            evidence->report_data, "svn", evidence->svn))
+        return false;
+    if (input->init_data.len > 0) {
+        auto_free char *text = b64_encode(B64_STD, input->init_data);
+        if (!text || json_object_set_new(claims, "init_data", json_string(text)) != 0)
+            return err_nomem(err);
+    }
+    verdict->claims = take_ptr(claims);
+    return true;
+}
+
+static bool sample_verify(
+    const struct verify_input *input, struct verdict *verdict, struct err *err)
+{
+    static const char shape[] = "{\"svn\":text,\"report_data\":standard base64}";
+    struct evidence evidence = {.report_data = ""};
+    verdict->class_name = "cpu";
+    if (!json_is_object(input->evidence)) {
+        verdict_fail(verdict, "sample.evidence", "not a JSON object", shape);
+        return true;
+    }
+    if (!json_decode(input->evidence, evidence_fields, ARRAY_LEN(evidence_fields), true,
+            "sample evidence", &evidence, err))
+        return fail_or_error(verdict, "sample.evidence", shape, err);
+    if (!check_report_data(input, &evidence, verdict, err))
+        return false;
+    return verdict->reason_count > 0 || make_claims(input, &evidence, verdict, err);
+}
+
+const struct verifier verifier_sample = {.tee = "sample", .verify = sample_verify};

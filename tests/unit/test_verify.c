@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The frame, and sample evidence. */
+#include "tests/unit/unit.h"
+
+#include "attest/verify/verify.h"
+#include "tests/unit/evidence_file.h"
+
+static void test_find(void **state)
+{
+    (void)state;
+    assert_ptr_equal(verifier_find("tpm"), &verifier_tpm);
+    assert_ptr_equal(verifier_find("sample"), &verifier_sample);
+    assert_null(verifier_find("TPM"));
+    assert_null(verifier_find(""));
+    assert_null(verifier_find("tpm2"));
+}
+
+static void test_reasons_are_bounded(void **state)
+{
+    (void)state;
+    static struct verdict verdict;
+    char text[400];
+    memset(text, 'x', sizeof text);
+    text[399] = '\0';
+    for (int i = 0; i < 100; i++)
+        assert_false(verdict_fail(&verdict, i == 99 ? "last" : "check", text, text));
+    assert_int_equal(verdict.reason_count, VERIFY_REASONS_MAX);
+    assert_string_equal(verdict.reasons[VERIFY_REASONS_MAX - 1].check, "last");
+    assert_int_equal(strlen(verdict.reasons[0].got), sizeof verdict.reasons[0].got - 1);
+    verdict_done(&verdict);
+}
+
+static void verify_sample(const char *name, struct verdict *verdict)
+{
+    struct err err = ERR_INIT;
+    auto_evidence_file file = {0};
+    char path[4096];
+    snprintf(path, sizeof path, TEST_SOURCE_DIR "/fuzz/corpus/evidence/%s", name);
+    assert_done(evidence_file_load(path, &file, &err), &err);
+    assert_done(file.verifier->verify(&file.input, verdict, &err), &err);
+}
+
+/* Trustee's claims, member for member. */
+static void test_sample(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_verdict verdict = {0};
+    auto_json *wanted = NULL;
+    verify_sample("sample.json", &verdict);
+    assert_int_equal(verdict.reason_count, 0);
+    assert_string_equal(verdict.class_name, "cpu");
+    assert_done(
+        json_build(&wanted, &err, "{s:s, s:s, s:s, s:{s:i, s:i}, s:b}", "svn", "1", "report_data",
+            "JNe4Y0olzHSrHOPHi4zZ7Foj4z86Zs46BM9rmkjxHVaYbtsCN0kVCmSFAHOpwuBD", "launch_digest",
+            "abcde", "platform_version", "major", 1, "minor", 4, "debug", 0),
+        &err);
+    assert_true(json_equal(verdict.claims, wanted));
+}
+
+static void test_sample_init_data(void **state)
+{
+    (void)state;
+    auto_verdict verdict = {0};
+    verify_sample("sample-init-data.json", &verdict);
+    assert_int_equal(verdict.reason_count, 0);
+    assert_string_equal(json_member_text(verdict.claims, "init_data"), "AAEC");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_find),
+        cmocka_unit_test(test_reasons_are_bounded),
+        cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_sample_init_data),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
