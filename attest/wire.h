@@ -44,16 +44,21 @@ struct attest_request {
 
 struct attest_answer {
     bool refused;
-    struct err cause;          /* when refused */
+    struct err cause; /* when refused */
     char tee[32];
-    struct bytes body;         /* evidence JSON, info JSON or credential; borrowed */
+    struct bytes body; /* evidence JSON, info JSON or credential; borrowed */
     struct bytes ek_public, ek_certificate, ak_public, ak_spki; /* ENROL; borrowed */
 };
 
-bool attest_request_encode(const struct attest_request *request, struct buf *out, struct err *err) MUST_CHECK;
-bool attest_request_decode(struct bytes message, struct attest_request *ret_request, struct err *err) MUST_CHECK;
+bool attest_request_encode(const struct attest_request *request, struct buf *out, struct err *err)
+    MUST_CHECK;
+bool attest_request_decode(
+    struct bytes message, struct attest_request *ret_request, struct err *err) MUST_CHECK;
 /* `kind` tells which fields an answer that is not refused has. */
-bool attest_answer_encode(enum attest_kind kind, const struct attest_answer *answer, struct buf *out, struct err *err) MUST_CHECK;
+bool attest_answer_encode(enum attest_kind kind, const struct attest_answer *answer,
+    struct buf *out, struct err *err) MUST_CHECK;
 /* The answer to ACTIVATE, built in locked memory; send it with ipc_send_secret(). */
-bool attest_answer_encode_credential(const struct secret *credential, struct secret **ret_message, struct err *err) MUST_CHECK;
-bool attest_answer_decode(enum attest_kind kind, struct bytes message, struct attest_answer *ret_answer, struct err *err) MUST_CHECK;
+bool attest_answer_encode_credential(
+    const struct secret *credential, struct secret **ret_message, struct err *err) MUST_CHECK;
+bool attest_answer_decode(enum attest_kind kind, struct bytes message,
+    struct attest_answer *ret_answer, struct err *err) MUST_CHECK;

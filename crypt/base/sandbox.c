@@ -314,7 +314,31 @@ static bool allow(scmp_filter_ctx filter, const char *const *names, struct err *
     return true;
 }
 
+static bool allow_rules(
+    scmp_filter_ctx filter, const struct sandbox_rule *rules, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++) {
+        int number = seccomp_syscall_resolve_name(rules[i].syscall);
+        if (number == __NR_SCMP_ERROR)
+            return err_set(
+                err, ERR_INTERNAL, "system call \"%s\" is unknown to libseccomp", rules[i].syscall);
+        int failed = seccomp_rule_add(
+            filter, SCMP_ACT_ALLOW, number, 1, SCMP_A0(SCMP_CMP_EQ, rules[i].first_argument));
+        if (failed) {
+            errno = -failed;
+            return err_set_errno(err, ERR_INTERNAL, "allow system call %s", rules[i].syscall);
+        }
+    }
+    return true;
+}
+
 bool sandbox_seccomp(const char *const *syscalls, struct err *err)
+{
+    return sandbox_seccomp_rules(syscalls, NULL, 0, err);
+}
+
+bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rule *rules,
+    size_t rule_count, struct err *err)
 {
     AUTO_DONE(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     if (!filter)
@@ -330,7 +354,8 @@ bool sandbox_seccomp(const char *const *syscalls, struct err *err)
         errno = -failed;
         return err_set_errno(err, ERR_INTERNAL, "set up the system call filter");
     }
-    if (!allow(filter, base_syscalls, err) || !allow(filter, syscalls, err))
+    if (!allow(filter, base_syscalls, err) || !allow(filter, syscalls, err) ||
+        !allow_rules(filter, rules, rule_count, err))
         return false;
     if (RELAXED) {
         log_debug("sanitizer build: the system call filter is not loaded");

@@ -30,6 +30,13 @@ bool sandbox_keep_caps(uint64_t mask, struct err *err) MUST_CHECK;
  * sockets, opening files, making threads and processes are not. Covers threads that exist. A name that libseccomp does not
  * know is ERR_INTERNAL. */
 bool sandbox_seccomp(const char *const *syscalls, struct err *err) MUST_CHECK;
+/* The same, and each rule allows one more call with one value of its first argument, e.g. {"socket", AF_UNIX}. */
+struct sandbox_rule {
+    const char *syscall;
+    uint64_t first_argument;
+};
+bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rule *rules,
+    size_t rule_count, struct err *err) MUST_CHECK;
 /* PR_SET_PDEATHSIG SIGKILL, race-free against a parent that has already gone (ERR_UNREACH). Dies when the parent's THREAD that
  * forked us ends. The kernel forgets it when ids change: call it after sandbox_become_user(). */
 bool sandbox_die_with_parent(pid_t parent, struct err *err) MUST_CHECK;
