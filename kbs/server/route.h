@@ -18,6 +18,7 @@ struct server;
 
 #define REQUEST_ADMIN_MAX   128
 #define RESPONSE_COOKIE_MAX 512
+#define RESPONSE_AUDIT_MAX  1200
 #define RESPONSE_BODY_MAX   (4u * 1024 * 1024)
 
 enum request_method {
@@ -56,8 +57,9 @@ struct response {
     char cookie[RESPONSE_COOKIE_MAX]; /* value of Set-Cookie, or "" */
     const char *error_name;           /* set by response_refuse, for the log */
     char ref[ERR_REF_SIZE];           /* id of the explanation, for the log */
-    char audit[256];  /* one line that the log must keep ("released a/b/c to agent …"), or "" */
-    struct err cause; /* why a handler failed, for the log */
+    char audit
+        [RESPONSE_AUDIT_MAX]; /* one line that the log must keep ("released a/b/c to agent …"), or "" */
+    struct err cause;         /* why a handler failed, for the log */
 };
 
 /*

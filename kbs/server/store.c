@@ -3,7 +3,7 @@
 
 #include "kbs/uri.h"
 
-#define SEGMENT_MAX  200
+#define SEGMENT_MAX  KBS_SEGMENT_MAX
 #define SEGMENTS_MAX 6
 
 static bool segment_ok(const char *segment, size_t len)

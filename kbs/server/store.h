@@ -2,7 +2,7 @@
 /*
  * The KBS's memory: bytes under a key, in a few spaces. One interface, implementations behind it
  * (store_dir.c: a directory tree). A key is one or more segments joined by '/', each
- * [A-Za-z0-9_-][A-Za-z0-9_.-]* of at most 200 bytes; anything else is ERR_FORMAT. A put is durable
+ * [A-Za-z0-9_-][A-Za-z0-9_.-]* of at most 255 bytes; anything else is ERR_FORMAT. A put is durable
  * when it returns and is seen whole or not at all. Thread-safe.
  *
  * Resources are secrets: STORE_RESOURCE takes and gives only struct secret; the other spaces only
@@ -25,7 +25,7 @@ enum store_space {
     STORE_SPACE_COUNT
 };
 
-#define STORE_KEY_MAX   700
+#define STORE_KEY_MAX   767
 #define STORE_VALUE_MAX (1024u * 1024)
 
 struct store;

@@ -50,7 +50,10 @@ static int open_either(int dir_fd, const char *key)
     if (fd >= 0 || !tree_is_absent(errno))
         return fd;
     flatten(key, flat);
-    return tree_open(dir_fd, flat, O_RDONLY | O_NONBLOCK, false);
+    fd = tree_open(dir_fd, flat, O_RDONLY | O_NONBLOCK, false);
+    if (fd < 0 && errno == ENAMETOOLONG)
+        errno = ENOENT;
+    return fd;
 }
 
 static bool open_value(struct store *store, enum store_space space, const char *key, int *ret_fd,

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/server/kbs_conf.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "crypt/base/log.h"
+#include "crypt/base/number.h"
+
+#define SECOND 1000
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define KIB    1024
+#define MIB    (1024 * KIB)
+
+static const char *const modes[] = {"deny", "jwt", NULL};
+static const char *const admits[] = {"manual", "auto", NULL};
+/* In the order of enum log_level. */
+static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
+
+#define AT(member) offsetof(struct kbs_conf, member)
+
+const struct conf_field kbs_conf_fields[] = {
+    {"server", "listen", CONF_TEXT, AT(server.listen), .text_default = "127.0.0.1:8080",
+        .help = "numeric address and port; port 0 takes a free one"},
+    {"server", "tls_cert", CONF_PATH, AT(server.tls_cert), .help = "certificate chain (PEM)"},
+    {"server", "tls_key", CONF_PATH, AT(server.tls_key),
+        .help = "its private key (PEM), readable by root only"},
+    {"server", "plain_http", CONF_BOOL, AT(server.plain_http), .text_default = "no",
+        .help = "serve HTTP without TLS beyond loopback"},
+    {"server", "user", CONF_TEXT, AT(server.user), .text_default = "sealed-kbs",
+        .help = "user to become when started as root"},
+    {"server", "state_dir", CONF_PATH, AT(server.state_dir), .text_default = "/var/lib/sealed-kbs",
+        .help = "directory of resources, policies, reference values and agents"},
+    {"server", "port_file", CONF_PATH, AT(server.port_file),
+        .help = "file that gets the port when the server is ready"},
+    {"server", "log_level", CONF_CHOICE, AT(server.log_level), .choices = levels,
+        .text_default = "info", .help = "least important message that is logged"},
+    {"server", "request_timeout", CONF_DURATION, AT(server.request_ms), 100, 10 * MINUTE,
+        .text_default = "20s", .help = "one request, from its first to its last byte"},
+    {"server", "idle_timeout", CONF_DURATION, AT(server.idle_ms), 100, HOUR, .text_default = "2m",
+        .help = "a kept connection until its next request"},
+    {"server", "stop_timeout", CONF_DURATION, AT(server.stop_ms), 0, 10 * MINUTE,
+        .text_default = "5s", .help = "requests in flight when the server is told to stop"},
+    {"server", "connections", CONF_INT, AT(server.connections), 4, 65536, .text_default = "512",
+        .help = "connections at a time"},
+    {"server", "connections_per_address", CONF_INT, AT(server.connections_per_ip), 0, 65536,
+        .text_default = "128", .help = "of them from one address; 0: no limit"},
+    {"server", "threads", CONF_INT, AT(server.threads), 1, 64, .text_default = "4",
+        .help = "threads that serve requests"},
+    {"server", "body_max", CONF_SIZE, AT(server.body_max), KIB, 2 * MIB, .text_default = "2M",
+        .help = "largest body of a request"},
+    {"token", "key", CONF_PATH, AT(token.key), .text_default = "/etc/sealedfs/kbs-token.jwk",
+        .help = "private P-256 key (JWK or PEM) that signs tokens; sealed kbs init makes it"},
+    {"token", "issuer", CONF_TEXT, AT(token.issuer), .text_default = "sealed-kbs",
+        .help = "iss of tokens"},
+    {"token", "lifetime", CONF_DURATION, AT(token.lifetime_ms), 10 * SECOND, DAY,
+        .text_default = "5m", .help = "how long a token is good"},
+    {"admin", "mode", CONF_CHOICE, AT(admin.mode), .choices = modes, .text_default = "deny",
+        .help = "deny: no administrator; jwt: those with a signed token"},
+    {"admin", "keys", CONF_LIST, AT(admin.keys),
+        .help = "files of public keys (JWK or PEM) that sign administrators' tokens"},
+    {"admin", "issuer", CONF_TEXT, AT(admin.issuer), .help = "iss that their tokens must have"},
+    {"admin", "audience", CONF_TEXT, AT(admin.audience), .help = "aud that their tokens must name"},
+    {"admin", "acl", CONF_LIST, AT(admin.acl),
+        .help = "ROLE=REGEX words, ^/kbs...$ on path and query; default: admin=^/kbs/.*$"},
+    {"attestation", "tees", CONF_LIST, AT(attestation.tees), .text_default = "tpm",
+        .help = "kinds of evidence to take: tpm, and sample for tests"},
+    {"attestation", "session", CONF_DURATION, AT(attestation.session_ms), 5 * SECOND, HOUR,
+        .text_default = "5m", .help = "how long a session lasts from /auth on"},
+    {"attestation", "admit", CONF_CHOICE, AT(attestation.admit), .choices = admits,
+        .text_default = "manual", .help = "who admits an enrolled attestation key"},
+    {"attestation", "ek_roots", CONF_PATH, AT(attestation.ek_roots),
+        .help = "directory of root certificates (PEM) of TPM makers; none: no enrolment"},
+    {"attestation", "verifiers", CONF_INT, AT(attestation.verifiers), 1, 16, .text_default = "2",
+        .help = "processes that look at evidence"},
+};
+const size_t kbs_conf_field_count = ARRAY_LEN(kbs_conf_fields);
+
+static bool parse_port(const char *text, uint16_t *ret_port)
+{
+    int64_t port;
+    if (!number_int(text, &port) || port < 0 || port > 65535)
+        return false;
+    *ret_port = (uint16_t)port;
+    return true;
+}
+
+bool kbs_conf_address(const char *text, struct kbs_address *ret_address, struct err *err)
+{
+    struct kbs_address address = {0};
+    struct sockaddr_in *four = (void *)&address.any;
+    struct sockaddr_in6 *six = (void *)&address.any;
+    char host[64];
+    uint16_t port;
+    const char *colon = strrchr(text, ':');
+    bool brackets = text[0] == '[' && colon > text && colon[-1] == ']';
+    size_t len = colon ? (size_t)(colon - text) - (brackets ? 2 : 0) : 0;
+    if (!colon || len >= sizeof host || !parse_port(colon + 1, &port))
+        return err_set(err, ERR_CONFIG,
+            "\"%.80s\" is no address to listen on; write 127.0.0.1:8080 or [::]:8443", text);
+    snprintf(host, sizeof host, "%.*s", (int)len, text + (brackets ? 1 : 0));
+    if (!brackets && inet_pton(AF_INET, host, &four->sin_addr) == 1) {
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+        address.len = sizeof *four;
+        address.loopback = ntohl(four->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+    } else if (brackets && inet_pton(AF_INET6, host, &six->sin6_addr) == 1) {
+        six->sin6_family = AF_INET6;
+        six->sin6_port = htons(port);
+        address.len = sizeof *six;
+        address.loopback = IN6_IS_ADDR_LOOPBACK(&six->sin6_addr);
+    } else {
+        return err_set(err, ERR_CONFIG,
+            "\"%.80s\": the address must be numeric: 127.0.0.1:8080 or [::]:8443", text);
+    }
+    *ret_address = address;
+    return true;
+}
+
+static bool check_tls(const struct kbs_conf *conf, struct err *err)
+{
+    struct kbs_address address;
+    if (!kbs_conf_address(conf->server.listen, &address, err))
+        return err_wrap(err, "[server] listen");
+    if (!conf->server.tls_cert != !conf->server.tls_key)
+        return err_set(err, ERR_CONFIG, "[server] tls_cert and tls_key belong together; set both");
+    if (!conf->server.tls_cert && !address.loopback && !conf->server.plain_http)
+        return err_set(err, ERR_CONFIG,
+            "[server] listen = %s is no loopback address, so tls_cert and tls_key are needed (or "
+            "plain_http = yes, where something in front does TLS)",
+            conf->server.listen);
+    return true;
+}
+
+static bool check_tees(const struct kbs_conf *conf, struct err *err)
+{
+    static const char *const known[] = {"tpm", "sample"};
+    const struct conf_list *tees = &conf->attestation.tees;
+    if (tees->count == 0)
+        return err_set(err, ERR_CONFIG, "[attestation] tees is empty; tpm is the usual value");
+    for (size_t i = 0; i < tees->count; i++) {
+        bool found = false;
+        for (size_t j = 0; j < ARRAY_LEN(known); j++)
+            found = found || strcmp(known[j], tees->items[i]) == 0;
+        if (!found)
+            return err_set(err, ERR_CONFIG,
+                "[attestation] tees: \"%s\" is not known here; tpm and sample are", tees->items[i]);
+    }
+    return true;
+}
+
+static bool check_paths(const struct conf_list *paths, const char *name, struct err *err)
+{
+    for (size_t i = 0; i < paths->count; i++)
+        if (paths->items[i][0] != '/')
+            return err_set(
+                err, ERR_CONFIG, "%s: \"%s\" is no absolute path", name, paths->items[i]);
+    return true;
+}
+
+bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
+{
+    return check_tls(conf, err) && check_tees(conf, err) &&
+           check_paths(&conf->admin.keys, "[admin] keys", err);
+}
+
+bool kbs_conf_load(const char *path, struct kbs_conf *ret_conf, struct err *err)
+{
+    auto_kbs_conf conf = {0};
+    if (!conf_load(path, kbs_conf_fields, kbs_conf_field_count, &conf, err))
+        return false;
+    if (!kbs_conf_check(&conf, err))
+        return err_wrap(err, "%s", path ? path : "configuration");
+    *ret_conf = conf;
+    conf = (struct kbs_conf){0};
+    return true;
+}
+
+void kbs_conf_done(struct kbs_conf *conf)
+{
+    conf_done(conf, kbs_conf_fields, kbs_conf_field_count);
+}
+
+bool kbs_conf_tee_ok(const struct kbs_conf *conf, const char *tee)
+{
+    for (size_t i = 0; i < conf->attestation.tees.count; i++)
+        if (strcmp(conf->attestation.tees.items[i], tee) == 0)
+            return true;
+    return false;
+}

@@ -1,0 +1,298 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Resources (protocol.md A.3, A.5). A guest's GET goes: token, its verification with the pinned
+ * signer, is its attestation key still admitted, policy, read, JWE to the token's tee key. A guest
+ * learns only the class of a refusal and an id; claim, got and expected go to the stored
+ * explanation.
+ */
+#include <stdio.h>
+#include <strings.h>
+
+#include "crypt/base/b64.h"
+#include "crypt/jwe.h"
+#include "kbs/proto.h"
+#include "kbs/server/agent.h"
+#include "kbs/server/explain.h"
+#include "kbs/server/policy.h"
+#include "kbs/server/refvalue.h"
+#include "kbs/server/session.h"
+
+#define SPKI_MAX 2048
+
+static void uri_key(const struct kbs_uri *uri, char key[STORE_KEY_MAX + 1])
+{
+    snprintf(key, STORE_KEY_MAX + 1, "%s/%s/%s", uri->repository, uri->type, uri->tag);
+}
+
+/* The session of the cookie wins over a bearer token, as upstream. */
+static bool find_token(
+    struct server *server, const struct request *request, char **ret_token, struct err *err)
+{
+    const char *bearer = request->authorization;
+    if (request->cookie) {
+        char *token = NULL;
+        if (!session_token(server, request->cookie, &token, err))
+            return false;
+        if (token) {
+            *ret_token = token;
+            return true;
+        }
+    }
+    if (!bearer || strncasecmp(bearer, "Bearer ", strlen("Bearer ")) != 0)
+        return true;
+    bearer += strlen("Bearer ");
+    char *token = strdup(bearer + strspn(bearer, " "));
+    if (!token)
+        return err_nomem(err);
+    *ret_token = token;
+    return true;
+}
+
+/* Refuses with an id under which the administrator finds why. A store that cannot take the
+ * explanation changes nothing for the guest; the log gets the explanation's error. */
+static void refuse(struct server *server, struct response *response, const char *name,
+    const char *detail, const struct explain_entry *entry)
+{
+    char ref[EXPLAIN_ID_SIZE] = "";
+    struct err err = ERR_INIT;
+    if (!explain_record(server, entry, ref, &err)) {
+        err_wrap(&err, "the explanation is lost (%s)", entry->summary);
+        response->cause = err;
+    }
+    response_refuse(response, name, ref, "%s", detail);
+}
+
+static const json_t *token_claims(const struct ear *token)
+{
+    const json_t *submods = json_object_get(token->payload, "submods");
+    return json_object_get(json_object_get(submods, "cpu0"), "ear.veraison.annotated-evidence");
+}
+
+static const char *token_tee(const struct server *server, const json_t *claims)
+{
+    for (size_t i = 0; i < server->conf->attestation.tees.count; i++)
+        if (json_object_get(claims, server->conf->attestation.tees.items[i]))
+            return server->conf->attestation.tees.items[i];
+    return NULL;
+}
+
+/* A guest of a TEE that is no longer allowed, or with an attestation key no longer admitted, is
+ * refused though its token has not expired. *ret_why is static text, NULL when it may go on. */
+static bool check_agent(struct server *server, const json_t *claims, const char *tee,
+    char ret_agent[AGENT_ID_SIZE], const char **ret_why, struct err *err)
+{
+    auto_buf spki = BUF_INIT(SPKI_MAX);
+    bool admitted = false;
+    ret_agent[0] = '\0';
+    *ret_why = NULL;
+    if (!tee) {
+        *ret_why = "the token's TEE is not among those that this server takes ([attestation] tees)";
+        return true;
+    }
+    const char *ak = json_member_text(json_object_get(claims, tee), "ak_public");
+    if (!ak && strcmp(tee, "tpm") != 0)
+        return true; /* rooted in the hardware's own certificates, or a sample */
+    if (!ak || !b64_decode(B64_STD, bytes_str(ak), "ak_public", &spki, err)) {
+        *ret_why = "the token names no attestation key";
+        return true;
+    }
+    if (!agent_admitted(server, buf_bytes(&spki), &admitted, ret_agent, err))
+        return false;
+    if (!admitted)
+        *ret_why = "the attestation key is not admitted (sealed kbs agent list)";
+    return true;
+}
+
+/* What one GET gathers on its way. */
+struct release {
+    struct kbs_uri uri;
+    char key[STORE_KEY_MAX + 1];
+    struct ear token;
+    const json_t *claims;
+    const char *tee;
+    char agent[AGENT_ID_SIZE];
+    int line; /* of the policy's rule */
+};
+
+static void release_done(struct release *release)
+{
+    ear_done(&release->token);
+}
+
+static struct explain_entry entry_for(
+    const struct release *release, const char *kind, const char *summary, const json_t *findings)
+{
+    return (struct explain_entry){
+        .kind = kind,
+        .resource = release->key,
+        .tee = release->tee,
+        .agent = release->agent[0] ? release->agent : NULL,
+        .summary = summary,
+        .findings = findings,
+    };
+}
+
+/* *ret_ok false: refused, the answer is made. */
+static bool check_token(struct server *server, const struct request *request,
+    struct release *release, struct response *response, bool *ret_ok, struct err *err)
+{
+    auto_free char *token = NULL;
+    struct err cause = ERR_INIT;
+    *ret_ok = false;
+    if (!find_token(server, request, &token, err))
+        return false;
+    if (!token) {
+        response_refuse(response, "TokenNotFound", NULL, "Attestation Token not found");
+        return true;
+    }
+    if (strlen(token) > PROTO_TOKEN_MAX || !ear_verify(bytes_str(token), server->signer.key,
+                                               server_now(server), &release->token, &cause)) {
+        response_refuse(response, "TokenVerifierError", NULL, "Token Verifier error");
+        response->cause = cause;
+        return true;
+    }
+    release->claims = token_claims(&release->token);
+    release->tee = token_tee(server, release->claims);
+    *ret_ok = true;
+    return true;
+}
+
+static bool check_policy(struct server *server, struct release *release, struct response *response,
+    bool *ret_ok, struct err *err)
+{
+    auto_policy *policy = NULL;
+    auto_json *values = NULL;
+    auto_policy_decision decision = {0};
+    char summary[96];
+    *ret_ok = false;
+    if (!policy_load(server->store, NULL, &policy, err) ||
+        !refvalue_all(server->store, server_now(server), &values, err) ||
+        !policy_decide(policy, &release->uri, release->token.payload, values, &decision, err))
+        return false;
+    release->line = decision.line;
+    if (decision.allowed) {
+        *ret_ok = true;
+        return true;
+    }
+    if (decision.line > 0)
+        snprintf(
+            summary, sizeof summary, "denied by line %d of the resource policy", decision.line);
+    else
+        snprintf(summary, sizeof summary, "no rule of the resource policy allows it");
+    const struct explain_entry entry = entry_for(release, "policy", summary, decision.findings);
+    refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);
+    return true;
+}
+
+static bool send_resource(
+    struct server *server, struct release *release, struct response *response, struct err *err)
+{
+    auto_secret *value = NULL;
+    struct err cause = ERR_INIT;
+    if (!store_get_secret(server->store, STORE_RESOURCE, release->key, &value, &cause)) {
+        const struct explain_entry entry = entry_for(release, "resource", cause.message, NULL);
+        refuse(server, response, "PluginInternalError", "Plugin internal error", &entry);
+        if (cause.code != ERR_NOTFOUND)
+            response->cause = cause;
+        return true;
+    }
+    response->content_type = "application/json";
+    if (!jwe_encrypt(release->token.tee_key, secret_bytes(value), &response->body, &cause)) {
+        response_refuse(response, "JweError", NULL, "JWE error");
+        response->cause = cause;
+        return true;
+    }
+    snprintf(response->audit, sizeof response->audit, "released %s to %s %s (policy line %d)",
+        release->key, release->tee, release->agent, release->line);
+    (void)err;
+    return true;
+}
+
+static bool get_resource(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    AUTO_DONE(release_done) struct release release = {0};
+    const char *why = NULL;
+    bool ok = false;
+    snprintf(release.key, sizeof release.key, "%s", request->rest);
+    if (!check_token(server, request, &release, response, &ok, err))
+        return false;
+    if (!ok)
+        return true;
+    if (!kbs_uri_from_path(request->rest, &release.uri, err))
+        return false;
+    uri_key(&release.uri, release.key);
+    if (!check_agent(server, release.claims, release.tee, release.agent, &why, err))
+        return false;
+    if (why) {
+        const struct explain_entry entry = entry_for(&release, "token", why, NULL);
+        refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);
+        return true;
+    }
+    if (!check_policy(server, &release, response, &ok, err))
+        return false;
+    return !ok || send_resource(server, &release, response, err);
+}
+
+static bool parse_key(const struct request *request, char key[STORE_KEY_MAX + 1], struct err *err)
+{
+    struct kbs_uri uri;
+    if (!kbs_uri_from_path(request->rest, &uri, err))
+        return false;
+    uri_key(&uri, key);
+    return true;
+}
+
+static bool put_resource(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    char key[STORE_KEY_MAX + 1];
+    auto_secret *empty = NULL;
+    const struct secret *value = request->body_secret;
+    if (!parse_key(request, key, err))
+        return false;
+    if (!value) {
+        if (!secret_new(0, &empty, err))
+            return false;
+        value = empty;
+    }
+    if (!store_put_secret(server->store, STORE_RESOURCE, key, value, err))
+        return false;
+    response->content_type = "text/xml"; /* as upstream answers */
+    snprintf(response->audit, sizeof response->audit, "%s put %s (%zu bytes)", request->admin, key,
+        secret_len(value));
+    return true;
+}
+
+static bool delete_resource(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    char key[STORE_KEY_MAX + 1];
+    if (!parse_key(request, key, err) || !store_delete(server->store, STORE_RESOURCE, key, err))
+        return false;
+    response->content_type = "text/xml";
+    snprintf(response->audit, sizeof response->audit, "%s deleted %s", request->admin, key);
+    return true;
+}
+
+static bool list_resources(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_json *keys = NULL;
+    (void)request;
+    if (!store_list(server->store, STORE_RESOURCE, &keys, err))
+        return false;
+    auto_free char *text = json_text(keys);
+    return text ? response_json(response, text, err) : err_nomem(err);
+}
+
+#define PATTERN "/kbs/v0/resource/*"
+#define ERROR   "PluginInternalError", "Plugin internal error"
+
+const struct route resource_routes[] = {
+    {REQUEST_GET, PATTERN, AUTH_NONE, false, 0, get_resource, ERROR},
+    {REQUEST_POST | REQUEST_PUT, PATTERN, AUTH_ADMIN, true, 0, put_resource, ERROR},
+    {REQUEST_DELETE, PATTERN, AUTH_ADMIN, false, 0, delete_resource, ERROR},
+    {REQUEST_GET, "/kbs/v0/resource", AUTH_ADMIN, false, 0, list_resources, ERROR},
+    {0},
+};
