@@ -98,9 +98,8 @@ bool json_load_strict(
 }
 
 /* Straight into the caller's kind of memory: json_dumps would use jansson's. */
-char *json_text(const json_t *json)
+static char *text_with(const json_t *json, size_t flags)
 {
-    const size_t flags = JSON_COMPACT | JSON_ENCODE_ANY;
     size_t len = json_dumpb(json, NULL, 0, flags);
     if (len == 0)
         return NULL;
@@ -113,6 +112,16 @@ char *json_text(const json_t *json)
     }
     text[len] = '\0';
     return text;
+}
+
+char *json_text(const json_t *json)
+{
+    return text_with(json, JSON_COMPACT | JSON_ENCODE_ANY);
+}
+
+char *json_text_indented(const json_t *json)
+{
+    return text_with(json, JSON_INDENT(2) | JSON_ENCODE_ANY);
 }
 
 const char *json_member_text(const json_t *object, const char *name)

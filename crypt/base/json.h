@@ -28,6 +28,8 @@ DEFINE_AUTO(json_t, json_unref);
 
 /* Compact text in insertion order; malloc'd (free it as usual), NULL when memory is out. */
 char *json_text(const json_t *json);
+/* The same, indented by two, for people. */
+char *json_text_indented(const json_t *json);
 /* RFC 8785 (JCS) for what our protocols carry: objects, arrays, strings, integers within 2^53,
  * true, false, null. A real number is ERR_FORMAT. malloc'd, NUL-terminated. Members are ordered by
  * UTF-16 units. */

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sealed inspect: all that a sealed string says, without any key and without any check of its signature. */
+#include "fs/cli/tool.h"
+
+#include "crypt/sealed.h"
+
+static bool run_inspect(const void *options, char **operands, int operand_count, struct err *err)
+{
+    auto_buf text = BUF_INIT(SEALED_TEXT_MAX);
+    auto_json *description = NULL;
+    const char *path = operand_count > 0 ? operands[0] : "-";
+    (void)options;
+    if (!tool_read(path, SEALED_TEXT_MAX, &text, err))
+        return false;
+    if (!sealed_describe(buf_bytes(&text), &description, err))
+        return err_wrap(err, "%s", path);
+    return tool_print_json(description, err);
+}
+
+const struct cli_command tool_inspect = {
+    .name = "inspect",
+    .operands = "[FILE]",
+    .operands_max = 1,
+    .summary = "show what a sealed string says, without any key",
+    .detail = "Prints JSON. Nothing is verified: a signature is only shown to be there. FILE "
+              "defaults to standard input.",
+    .run = run_inspect,
+};

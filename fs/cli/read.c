@@ -1,0 +1,144 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sealed get and sealed unseal: plaintext by way of the agent, under its access rules. */
+#include "fs/cli/tool.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include "crypt/base/conf.h"
+#include "crypt/sealed.h"
+#include "fs/control.h"
+
+struct read_args {
+    const char *socket, *output, *path, *signer, *wrapping_key;
+};
+
+static const struct cli_option get_options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(struct read_args, output), "FILE",
+        "write there (mode 0600) instead of standard output"},
+    {"socket", 0, CLI_TEXT, offsetof(struct read_args, socket), "PATH",
+        "the agent's control socket"},
+};
+
+static const struct cli_option unseal_options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(struct read_args, output), "FILE",
+        "write there (mode 0600) instead of standard output"},
+    {"path", 'p', CLI_TEXT, offsetof(struct read_args, path), "PATH",
+        "context: the path below the mount it was sealed for"},
+    {"socket", 0, CLI_TEXT, offsetof(struct read_args, socket), "PATH",
+        "the agent's control socket"},
+    {"signer", 's', CLI_TEXT, offsetof(struct read_args, signer), "FILE",
+        "without an agent: the signer's public key; needs --wrapping-key"},
+    {"wrapping-key", 'w', CLI_TEXT, offsetof(struct read_args, wrapping_key), "FILE",
+        "without an agent: the envelope's wrapping key"},
+};
+
+static bool run_get(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct read_args *args = options;
+    auto_json *request = NULL, *answer = NULL;
+    auto_secret *plaintext = NULL;
+    (void)operand_count;
+    return json_build(&request, err, "{s:s,s:s}", "op", "get", "uri", operands[0]) &&
+           control_ask(tool_socket(args->socket), request, -1, &answer, &plaintext, err) &&
+           tool_write_secret(args->output, plaintext, err);
+}
+
+/* The agent reads the text from a memfd that nobody can change any more. */
+static bool sealed_memfd(struct bytes text, int *ret_fd, struct err *err)
+{
+    auto_fd int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return err_set_errno(err, ERR_IO, "memfd");
+    for (size_t done = 0; done < text.len;) {
+        ssize_t written = write(fd, text.data + done, text.len - done);
+        if (written < 0)
+            return err_set_errno(err, ERR_IO, "memfd");
+        done += (size_t)written;
+    }
+    if (lseek(fd, 0, SEEK_SET) != 0 ||
+        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0)
+        return err_set_errno(err, ERR_IO, "memfd");
+    *ret_fd = take_fd(fd);
+    return true;
+}
+
+static bool unseal_by_agent(
+    const struct read_args *args, struct bytes text, struct secret **ret_plaintext, struct err *err)
+{
+    auto_json *request = NULL, *answer = NULL;
+    auto_fd int fd = -1;
+    return json_build(
+               &request, err, "{s:s,s:s}", "op", "unseal", "path", args->path ? args->path : "") &&
+           sealed_memfd(text, &fd, err) &&
+           control_ask(tool_socket(args->socket), request, fd, &answer, ret_plaintext, err);
+}
+
+static bool load_key_file(const char *path, size_t max, struct secret **ret_text, struct err *err)
+{
+    return tool_read_secret(path, max, ret_text, err);
+}
+
+static bool unseal_by_keys(
+    const struct read_args *args, struct bytes text, struct secret **ret_plaintext, struct err *err)
+{
+    auto_sealed *sealed = NULL;
+    auto_secret *signer_text = NULL, *wrapping_key = NULL;
+    auto_jwk *signer = NULL;
+    if (!args->signer || !args->wrapping_key)
+        return err_set(err, ERR_CONFIG,
+            "--signer and --wrapping-key go together; without them the agent is asked");
+    if (!sealed_parse(text, &sealed, err) ||
+        !load_key_file(args->signer, JWK_TEXT_MAX, &signer_text, err))
+        return false;
+    if (!jwk_from_secret(signer_text, &signer, err))
+        return err_wrap(err, "signer %s", args->signer);
+    if (!sealed_verify(sealed, signer, err) ||
+        !sealed_check_context(sealed, SEALED_CONTEXT_WHEN_PRESENT, args->path, err))
+        return false;
+    if (sealed_payload(sealed)->type != SEALED_ENVELOPE)
+        return err_set(err, ERR_CONFIG,
+            "a vault secret is only a name: its content is in the key broker, ask the agent for "
+            "it");
+    return conf_credential(args->wrapping_key, 64, false, &wrapping_key, err) &&
+           sealed_open(sealed, wrapping_key, ret_plaintext, err);
+}
+
+static bool run_unseal(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct read_args *args = options;
+    auto_buf text = BUF_INIT(SEALED_TEXT_MAX);
+    auto_secret *plaintext = NULL;
+    const char *path = operand_count > 0 ? operands[0] : "-";
+    if (!tool_read(path, SEALED_TEXT_MAX, &text, err))
+        return false;
+    bool done = args->signer || args->wrapping_key
+                    ? unseal_by_keys(args, buf_bytes(&text), &plaintext, err)
+                    : unseal_by_agent(args, buf_bytes(&text), &plaintext, err);
+    return done ? tool_write_secret(args->output, plaintext, err) : err_wrap(err, "%s", path);
+}
+
+const struct cli_command tool_get = {
+    .name = "get",
+    .operands = "URI",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "fetch a resource, kbs:///repository/type/tag, through the agent",
+    .options = get_options,
+    .option_count = ARRAY_LEN(get_options),
+    .args_size = sizeof(struct read_args),
+    .run = run_get,
+};
+
+const struct cli_command tool_unseal = {
+    .name = "unseal",
+    .operands = "[FILE]",
+    .operands_max = 1,
+    .summary = "open a sealed string, through the agent or with keys at hand",
+    .detail = "FILE defaults to standard input. With --signer and --wrapping-key an envelope opens "
+              "without any agent.",
+    .options = unseal_options,
+    .option_count = ARRAY_LEN(unseal_options),
+    .args_size = sizeof(struct read_args),
+    .run = run_unseal,
+};

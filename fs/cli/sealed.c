@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sealed: the command line. One table of commands; each lives in a file of its own. */
+#include "crypt/base/log.h"
+#include "crypt/base/sandbox.h"
+#include "crypt/base/secret.h"
+#include "fs/cli/tool.h"
+
+/* Enough for a plaintext, its copies on the way and a few keys. */
+#define SEALED_LOCK_BYTES (3u * 1024 * 1024)
+
+static const struct cli_command *const commands[] = {
+    &tool_seal_vault,
+    &tool_seal_envelope,
+    &tool_unseal,
+    &tool_keygen_signing,
+    &tool_keygen_wrapping,
+    &tool_inspect,
+    &tool_get,
+    &tool_explain,
+    &tool_attest,
+    &tool_enroll,
+    &tool_flush,
+    &tool_status,
+    NULL,
+};
+
+static const struct cli_program program = {
+    .name = "sealed",
+    .summary = "seal secrets, read them through the agent, and run a key broker",
+    .commands = commands,
+};
+
+int main(int argc, char **argv)
+{
+    struct err err = ERR_INIT;
+    log_init("sealed", LOG_TARGET_STDERR, LOG_LEVEL_NOTICE);
+    if (!sandbox_harden(&err) || !secret_init_process(SEALED_LOCK_BYTES, &err)) {
+        log_err(LOG_LEVEL_ERROR, &err, "sealed cannot start");
+        return err_info(err.code)->exit_status;
+    }
+    return cli_main(&program, argc, argv);
+}

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/cli/tool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "crypt/base/file.h"
+#include "fs/control.h"
+
+static bool read_all(int fd, size_t max, struct buf *out, struct err *err)
+{
+    uint8_t part[16384];
+    for (;;) {
+        ssize_t got = read(fd, part, sizeof part);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return err_set_errno(err, ERR_IO, "read");
+        if (got == 0)
+            return true;
+        if (out->len + (size_t)got > max)
+            return err_set(err, ERR_FORMAT, "more than the %zu bytes that are taken", max);
+        if (!buf_append(out, bytes_of(part, (size_t)got), err))
+            return false;
+    }
+}
+
+bool tool_read(const char *path, size_t max, struct buf *out, struct err *err)
+{
+    if (strcmp(path, "-") == 0)
+        return read_all(STDIN_FILENO, max, out, err) || err_wrap(err, "standard input");
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s", path);
+    return read_all(fd, max, out, err) || err_wrap(err, "%s", path);
+}
+
+bool tool_read_secret(const char *path, size_t max, struct secret **ret_secret, struct err *err)
+{
+    if (strcmp(path, "-") == 0)
+        return secret_read_fd(STDIN_FILENO, max, ret_secret, err) ||
+               err_wrap(err, "standard input");
+    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, errno == ENOENT ? ERR_NOTFOUND : ERR_IO, "%s", path);
+    return secret_read_fd(fd, max, ret_secret, err) || err_wrap(err, "%s", path);
+}
+
+static bool flush_output(struct err *err)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return err_set_errno(err, ERR_IO, "standard output");
+    return true;
+}
+
+bool tool_printf(struct err *err, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    int len = vprintf(format, args);
+    va_end(args);
+    return len >= 0 ? flush_output(err) : err_set_errno(err, ERR_IO, "standard output");
+}
+
+bool tool_write_line(const char *path, const char *text, struct err *err)
+{
+    if (!path)
+        return tool_printf(err, "%s\n", text);
+    auto_buf line = BUF_INIT(8u << 20);
+    return buf_append_str(&line, text, err) && buf_append_str(&line, "\n", err) &&
+           file_write(path, buf_bytes(&line), 0644, err);
+}
+
+static bool write_secret_file(
+    const char *path, int flags, const struct secret *secret, struct err *err)
+{
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return err_set(
+            err, ERR_CONFIG, "%s exists; a key is never overwritten, move it away first", path);
+    if (fd < 0 || fchmod(fd, 0600) != 0)
+        return err_set_errno(err, ERR_IO, "%s", path);
+    if (!secret_write_fd(secret, fd, err))
+        return err_wrap(err, "%s", path);
+    return fsync(fd) == 0 || errno == EINVAL || err_set_errno(err, ERR_IO, "%s", path);
+}
+
+bool tool_write_secret(const char *path, const struct secret *secret, struct err *err)
+{
+    if (path)
+        return write_secret_file(path, O_TRUNC, secret, err);
+    return flush_output(err) &&
+           (secret_write_fd(secret, STDOUT_FILENO, err) || err_wrap(err, "standard output"));
+}
+
+bool tool_create_secret(const char *path, const struct secret *secret, struct err *err)
+{
+    return write_secret_file(path, O_EXCL, secret, err);
+}
+
+bool tool_print_json(const json_t *json, struct err *err)
+{
+    auto_free char *text = json_text_indented(json);
+    return text ? tool_printf(err, "%s\n", text) : err_nomem(err);
+}
+
+const char *tool_socket(const char *option)
+{
+    const char *environment = secure_getenv("SEALED_SOCKET");
+    if (option)
+        return option;
+    return environment && environment[0] == '/' ? environment : CONTROL_SOCKET_DEFAULT;
+}
+
+bool tool_absolute(const char *path, char **ret_path, struct err *err)
+{
+    char here[PATH_MAX];
+    char *whole = NULL;
+    if (path[0] == '/')
+        whole = strdup(path);
+    else if (!getcwd(here, sizeof here))
+        return err_set_errno(err, ERR_IO, "current directory");
+    else if (asprintf(&whole, "%s/%s", here, path) < 0)
+        whole = NULL;
+    if (!whole)
+        return err_nomem(err);
+    *ret_path = whole;
+    return true;
+}

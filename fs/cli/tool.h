@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the subcommands of `sealed` share: files or standard input in, text, JSON or plaintext out, the agent's socket. One file a
+ * subcommand; each exports its struct cli_command, and sealed.c lists them. */
+#pragma once
+
+#include "crypt/base/buf.h"
+#include "crypt/base/cli.h"
+#include "crypt/base/json.h"
+#include "crypt/base/secret.h"
+
+/* "-" is standard input. Public data. */
+bool tool_read(const char *path, size_t max, struct buf *out, struct err *err) MUST_CHECK;
+/* Plaintext to be sealed or uploaded: a file of any mode, or "-". */
+bool tool_read_secret(const char *path, size_t max, struct secret **ret_secret, struct err *err)
+    MUST_CHECK;
+/* A line of text to standard output, or to a new or replaced file when `path` is not NULL. */
+bool tool_write_line(const char *path, const char *text, struct err *err) MUST_CHECK;
+/* Plaintext to standard output, or into a file made with mode 0600. */
+bool tool_write_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
+/* Key material into a file that must not exist yet. */
+bool tool_create_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
+bool tool_print_json(const json_t *json, struct err *err) MUST_CHECK;
+bool tool_printf(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
+
+/* The agent's socket: --socket, else $SEALED_SOCKET (a path, no secret), else the default. */
+const char *tool_socket(const char *option);
+/* Path as the agent sees it: absolute. malloc'd. */
+bool tool_absolute(const char *path, char **ret_path, struct err *err) MUST_CHECK;
+
+extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal,
+    tool_keygen_signing, tool_keygen_wrapping, tool_inspect, tool_get, tool_explain, tool_attest,
+    tool_enroll, tool_flush, tool_status;
