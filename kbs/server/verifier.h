@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The verifier processes: what looks at hostile bytes (evidence, TPM structures, certificates) runs
+ * in children without files, network, secrets or the signing key, started from the program's own
+ * file so that they inherit no memory. The front hands bytes over unparsed and reads a small, strictly
+ * checked answer (verifier_wire.h). A child that hangs past its deadline, dies or answers nonsense is
+ * killed and replaced by the keeper thread; the request it had fails.
+ *
+ * Thread-safe. A program that uses this must call verifier_main() first of all when its only
+ * argument is VERIFIER_ARGUMENT.
+ */
+#pragma once
+
+#include "kbs/server/kbs_conf.h"
+#include "kbs/server/verifier_wire.h"
+
+#define VERIFIER_ARGUMENT   "--verifier"
+#define VERIFIER_COUNT_MAX  16
+#define VERIFIER_REQUEST_MS 10000 /* one request: waiting for a free child, then its answer */
+
+struct verifiers;
+
+/* The child: does what it is asked on descriptor 3 until that is closed; gives the exit status. */
+int verifier_main(void);
+
+/* Starts conf->attestation.verifiers children and reads the *.pem, *.crt and *.cer files of conf->attestation.ek_roots.
+ * After privilege is dropped, before requests. ERR_CONFIG, ERR_UNREACH (a child did not come up). */
+bool verifiers_start(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
+    MUST_CHECK;
+void verifiers_stop(struct verifiers *verifiers); /* no request may be running; NULL is fine */
+DEFINE_AUTO(struct verifiers, verifiers_stop);
+
+/*
+ * One request. `message` keeps the bytes that *ret_answer borrows. `credential`: of ENROL, of
+ * VERIFIER_CREDENTIAL_SIZE bytes, else NULL; `request->roots` is filled in here. A refusal is an answer; false: no verifier free in time
+ * (ERR_BUSY), it died (ERR_UNREACH), hung (ERR_TIMEOUT), answered nonsense (ERR_FORMAT) or failed.
+ */
+bool verifier_ask(struct verifiers *verifiers, const struct verifier_request *request,
+    const struct secret *credential, struct buf *message, struct verifier_answer *ret_answer,
+    struct err *err) MUST_CHECK;
+/* The children's process ids, for tests; at most `max`. */
+size_t verifier_pids(struct verifiers *verifiers, pid_t *pids, size_t max);

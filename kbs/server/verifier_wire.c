@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/server/verifier_wire.h"
+
+#include <stdio.h>
+
+#include "crypt/base/pack.h"
+
+#define CLAIM_LEVELS 2
+#define CODE_MAX     32
+
+void verifier_answer_done(struct verifier_answer *answer)
+{
+    json_unref(answer->claims);
+    json_unref(answer->tee_pubkey);
+    answer->claims = answer->tee_pubkey = NULL;
+}
+
+/* -- requests ---------------------------------------------------------------------------------- */
+
+bool verifier_request_encode(
+    const struct verifier_request *request, struct buf *out, struct err *err)
+{
+    struct pack_writer pack = pack_writer(out);
+    pack_put_u8(&pack, VERIFIER_WIRE_VERSION);
+    pack_put_u8(&pack, request->kind);
+    if (request->kind == VERIFIER_EVIDENCE) {
+        pack_put_text(&pack, request->tee);
+        pack_put_text(&pack, request->nonce);
+    } else {
+        pack_put_block(&pack, request->roots);
+    }
+    pack_put_block(&pack, request->body);
+    return pack_written(&pack, "verifier request", err);
+}
+
+bool verifier_request_decode(
+    struct bytes message, struct verifier_request *ret_request, struct err *err)
+{
+    struct pack_reader in = pack_reader(message);
+    struct verifier_request request = {0};
+    unsigned version = pack_get_u8(&in);
+    unsigned kind = pack_get_u8(&in);
+    if (version != VERIFIER_WIRE_VERSION || (kind != VERIFIER_EVIDENCE && kind != VERIFIER_ENROL))
+        return err_set(err, ERR_FORMAT, "verifier request of version %u, kind %u", version, kind);
+    request.kind = kind;
+    if (kind == VERIFIER_EVIDENCE) {
+        pack_get_text(&in, request.tee, sizeof request.tee);
+        pack_get_text(&in, request.nonce, sizeof request.nonce);
+    } else {
+        request.roots = pack_get_block(&in, VERIFIER_REQUEST_MAX);
+    }
+    request.body = pack_get_block(&in, PROTO_BODY_MAX);
+    if (!pack_finish(&in, "verifier request", err))
+        return false;
+    *ret_request = request;
+    return true;
+}
+
+/* -- answers: the verifier's side -------------------------------------------------------------- */
+
+/* Reasons quote what the guest sent: only printable ASCII leaves the verifier, cut to what the front takes. */
+static void put_words(struct pack_writer *out, const char *text, size_t size)
+{
+    char words[ERR_MESSAGE_SIZE];
+    size_t len = 0;
+    for (; text[len] != '\0' && len + 1 < size && len + 1 < sizeof words; len++)
+        words[len] = text[len] >= ' ' && text[len] <= '~' ? text[len] : '?';
+    pack_put_block(out, bytes_of(words, len));
+}
+
+static bool put_json(
+    struct pack_writer *out, const json_t *json, size_t max, const char *what, struct err *err)
+{
+    auto_free char *text = json_text(json);
+    if (!text)
+        return err_nomem(err);
+    if (strlen(text) > max)
+        return err_set(err, ERR_FORMAT, "%s of %zu bytes; at most %zu are taken", what,
+            strlen(text), max);
+    pack_put_block(out, bytes_str(text));
+    return true;
+}
+
+static bool put_accepted(enum verifier_kind kind, const struct verifier_answer *answer,
+    struct pack_writer *out, struct err *err)
+{
+    if (kind == VERIFIER_EVIDENCE) {
+        pack_put_text(out, answer->class_name);
+        return put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) &&
+               put_json(out, answer->tee_pubkey, VERIFIER_PUBKEY_MAX, "tee-pubkey", err);
+    }
+    pack_put_text(out, answer->ek_sha256);
+    pack_put_block(out, answer->ak_spki);
+    pack_put_block(out, answer->id_object);
+    pack_put_block(out, answer->encrypted_secret);
+    return true;
+}
+
+static void put_reasons(struct pack_writer *out, const struct verifier_answer *answer)
+{
+    pack_put_u8(out, (uint8_t)answer->reason_count);
+    for (size_t i = 0; i < answer->reason_count; i++) {
+        const struct verify_reason *reason = &answer->reasons[i];
+        put_words(out, reason->check, sizeof reason->check);
+        put_words(out, reason->got, sizeof reason->got);
+        put_words(out, reason->expected, sizeof reason->expected);
+    }
+}
+
+bool verifier_answer_encode(enum verifier_kind kind, const struct verifier_answer *answer,
+    struct buf *out, struct err *err)
+{
+    struct pack_writer pack = pack_writer(out);
+    pack_put_u8(&pack, VERIFIER_WIRE_VERSION);
+    pack_put_u8(&pack, answer->status);
+    switch (answer->status) {
+    case VERIFIER_ACCEPTED:
+        if (!put_accepted(kind, answer, &pack, err))
+            return false;
+        break;
+    case VERIFIER_REFUSED:
+        put_reasons(&pack, answer);
+        break;
+    case VERIFIER_FAILED:
+        pack_put_text(&pack, err_info(answer->cause.code)->name);
+        put_words(&pack, answer->cause.message, sizeof answer->cause.message);
+        break;
+    }
+    return pack_written(&pack, "verifier answer", err);
+}
+
+/* -- answers: the front's side ----------------------------------------------------------------- */
+
+/* What verifiers make of evidence: scalars, and objects of scalars. No arrays yet: no TEE of today has any. */
+static bool claims_ok(const json_t *json, int levels)
+{
+    const char *name;
+    const json_t *value;
+    if (!json_is_object(json))
+        return !json_is_array(json);
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        if (levels == 0 || !claims_ok(value, levels - 1))
+            return false;
+    }
+    return true;
+}
+
+static bool pubkey_ok(const json_t *json)
+{
+    static const char *const forms[][5] = {
+        {"alg", "crv", "kty", "x", "y"}, {"alg", "e", "kty", "n", NULL}};
+    for (size_t form = 0; form < ARRAY_LEN(forms); form++) {
+        size_t count = 0;
+        while (count < ARRAY_LEN(forms[form]) && forms[form][count] &&
+               json_member_text(json, forms[form][count]))
+            count++;
+        if ((count == ARRAY_LEN(forms[form]) || !forms[form][count]) &&
+            json_object_size(json) == count)
+            return true;
+    }
+    return false;
+}
+
+static bool get_json(struct pack_reader *in, size_t max, const char *what, json_t **ret_json,
+    struct err *err)
+{
+    struct bytes text = pack_get_block(in, max);
+    return json_load_strict(text, max, what, ret_json, err);
+}
+
+static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
+    pack_get_text(in, answer->class_name, sizeof answer->class_name);
+    if (!get_json(in, VERIFIER_CLAIMS_MAX, "claims", &answer->claims, err) ||
+        !get_json(in, VERIFIER_PUBKEY_MAX, "tee-pubkey", &answer->tee_pubkey, err))
+        return false;
+    if (strcmp(answer->class_name, "cpu") != 0)
+        return err_set(err, ERR_FORMAT, "evidence of an unknown class");
+    if (!json_is_object(answer->claims) || !claims_ok(answer->claims, CLAIM_LEVELS))
+        return err_set(err, ERR_FORMAT, "claims that no verifier makes");
+    if (!pubkey_ok(answer->tee_pubkey))
+        return err_set(err, ERR_FORMAT, "no tee-pubkey of its wire form");
+    return true;
+}
+
+static bool get_enrolment(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
+    pack_get_text(in, answer->ek_sha256, sizeof answer->ek_sha256);
+    answer->ak_spki = pack_get_block(in, VERIFIER_SPKI_MAX);
+    answer->id_object = pack_get_block(in, VERIFIER_BLOB_MAX);
+    answer->encrypted_secret = pack_get_block(in, VERIFIER_BLOB_MAX);
+    if (strspn(answer->ek_sha256, "0123456789abcdef") != sizeof answer->ek_sha256 - 1)
+        return err_set(err, ERR_FORMAT, "the EK's hash is no SHA-256 in hex");
+    if (answer->ak_spki.len == 0 || answer->id_object.len == 0 || answer->encrypted_secret.len == 0)
+        return err_set(err, ERR_FORMAT, "an empty enrolment");
+    return true;
+}
+
+/* As put_words() writes them. */
+static void get_words(struct pack_reader *in, char *out, size_t size)
+{
+    pack_get_text(in, out, size);
+    for (char *at = out; *at; at++)
+        if (*at < ' ' || *at > '~')
+            in->failed = true;
+}
+
+static void get_reasons(struct pack_reader *in, struct verifier_answer *answer)
+{
+    size_t count = pack_get_u8(in);
+    if (count == 0 || count > VERIFY_REASONS_MAX)
+        in->failed = true;
+    for (size_t i = 0; i < count && !in->failed; i++) {
+        struct verify_reason *reason = &answer->reasons[i];
+        get_words(in, reason->check, sizeof reason->check);
+        get_words(in, reason->got, sizeof reason->got);
+        get_words(in, reason->expected, sizeof reason->expected);
+        answer->reason_count = i + 1;
+    }
+}
+
+static void get_failure(struct pack_reader *in, struct verifier_answer *answer)
+{
+    char code[CODE_MAX] = "", message[ERR_MESSAGE_SIZE] = "";
+    get_words(in, code, sizeof code);
+    get_words(in, message, sizeof message);
+    err_set(&answer->cause, err_code_from_name(code), "%s", message);
+}
+
+bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
+    struct verifier_answer *ret_answer, struct err *err)
+{
+    struct pack_reader in = pack_reader(message);
+    auto_verifier_answer answer = {0};
+    unsigned version = pack_get_u8(&in);
+    unsigned status = pack_get_u8(&in);
+    bool done = true;
+    if (version != VERIFIER_WIRE_VERSION || status > VERIFIER_FAILED)
+        return err_set(err, ERR_FORMAT, "verifier answer of version %u, status %u", version, status);
+    answer.status = status;
+    if (status == VERIFIER_REFUSED)
+        get_reasons(&in, &answer);
+    else if (status == VERIFIER_FAILED)
+        get_failure(&in, &answer);
+    else if (kind == VERIFIER_EVIDENCE)
+        done = get_evidence(&in, &answer, err);
+    else
+        done = get_enrolment(&in, &answer, err);
+    if (!done)
+        return err_wrap(err, "verifier answer");
+    if (!pack_finish(&in, "verifier answer", err))
+        return false;
+    *ret_answer = answer;
+    answer.claims = answer.tee_pubkey = NULL;
+    return true;
+}
