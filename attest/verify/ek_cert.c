@@ -143,7 +143,7 @@ static bool check_kind(X509 *cert, EVP_PKEY *ek, struct err *err)
         return err_set(err, ERR_CRYPTO,
             "EK certificate (issuer %s) certifies another key than the EK that was shown",
             name_text(X509_get_issuer_name(cert), name));
-    if (X509_check_ca(cert) != 0)
+    if (X509_get_extension_flags(cert) & EXFLAG_CA)
         return err_set(err, ERR_DENIED_POLICY, "EK certificate is a CA certificate");
     if (!(X509_get_key_usage(cert) &
             X509v3_KU_KEY_ENCIPHERMENT)) /* all bits are set when the extension is absent */
