@@ -38,7 +38,7 @@ static bool read_envelope(const json_t *json, struct envelope *ret_envelope, str
             return err_set(err, ERR_FORMAT,
                 "member \"%s\" is not taken; everything belongs into \"protected\"",
                 refused_members[i]);
-    return json_decode(json, fields, ARRAY_LEN(fields), true, "JWE", ret_envelope, err);
+    return json_decode(json, fields, ARRAY_LEN(fields), true, "text", ret_envelope, err);
 }
 
 /* The protected header; texts borrow from `json`. */
@@ -82,13 +82,13 @@ static bool read_agreement(
     header->apu = (struct buf)BUF_INIT(PARTY_MAX);
     header->apv = (struct buf)BUF_INIT(PARTY_MAX);
     if (!epk)
-        return err_set(err, ERR_FORMAT, "JWE header: member \"epk\" is missing");
+        return err_set(err, ERR_FORMAT, "header: member \"epk\" is missing");
     if (!jwk_from_json(epk, false, &header->epk, err))
-        return err_wrap(err, "JWE header: epk");
+        return err_wrap(err, "header: epk");
     if (jwk_kind(header->epk) != JWK_EC_P256)
-        return err_set(err, ERR_CRYPTO, "JWE header: epk is not on P-256");
-    return (!apu || b64_decode(B64_URL, bytes_str(apu), "JWE header: apu", &header->apu, err)) &&
-           (!apv || b64_decode(B64_URL, bytes_str(apv), "JWE header: apv", &header->apv, err));
+        return err_set(err, ERR_CRYPTO, "header: epk is not on P-256");
+    return (!apu || b64_decode(B64_URL, bytes_str(apu), "header: apu", &header->apu, err)) &&
+           (!apv || b64_decode(B64_URL, bytes_str(apv), "header: apv", &header->apv, err));
 }
 
 static bool read_header(
@@ -109,12 +109,12 @@ static bool read_header(
         {"b64", JSON_FIELD_ANY, offsetof(__typeof__(members), b64)},
     };
     auto_buf text = BUF_INIT(HEADER_MAX);
-    if (!b64_decode(B64_URL, bytes_str(section), "JWE header", &text, err) ||
-        !json_load_strict(buf_bytes(&text), HEADER_MAX, "JWE header", &header->json, err) ||
-        !json_decode(header->json, fields, ARRAY_LEN(fields), true, "JWE header", &members, err))
+    if (!b64_decode(B64_URL, bytes_str(section), "header", &text, err) ||
+        !json_load_strict(buf_bytes(&text), HEADER_MAX, "header", &header->json, err) ||
+        !json_decode(header->json, fields, ARRAY_LEN(fields), true, "header", &members, err))
         return false;
     if (members.crit || members.zip || members.b64)
-        return err_set(err, ERR_FORMAT, "JWE header: \"%s\" is not taken; encrypt without it",
+        return err_set(err, ERR_FORMAT, "header: \"%s\" is not taken; encrypt without it",
             members.crit  ? "crit"
             : members.zip ? "zip"
                           : "b64");

@@ -15,7 +15,9 @@
 #define JWE_TEXT_MAX (2u * 1024 * 1024)
 
 /* Encrypts to a public P-256 or RSA key. Appends the JSON text to `out`. */
-bool jwe_encrypt(const struct jwk *recipient, struct bytes plaintext, struct buf *out, struct err *err) MUST_CHECK;
-bool jwe_decrypt(struct bytes text, const struct jwk *recipient, struct secret **ret_plaintext, struct err *err) MUST_CHECK;
+bool jwe_encrypt(const struct jwk *recipient, struct bytes plaintext, struct buf *out,
+    struct err *err) MUST_CHECK;
+bool jwe_decrypt(struct bytes text, const struct jwk *recipient, struct secret **ret_plaintext,
+    struct err *err) MUST_CHECK;
 /* The "alg" that a tee-pubkey of this key announces: "ECDH-ES+A256KW" or "RSA-OAEP-256". */
 const char *jwe_alg_for(const struct jwk *key);

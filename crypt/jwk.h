@@ -25,24 +25,27 @@ DEFINE_AUTO(struct jwk, jwk_unref);
 
 /* A public key from JSON already loaded strictly (EC, RSA only). Private members present: refused unless
  * `private_ok`, and then ignored. Unknown members are ignored, as RFC 7517 section 4 demands. */
-bool jwk_from_json(const json_t *json, bool private_ok, struct jwk **ret_jwk, struct err *err) MUST_CHECK;
+bool jwk_from_json(const json_t *json, bool private_ok, struct jwk **ret_jwk, struct err *err)
+    MUST_CHECK;
 /* Public or private JWK, or (when the text begins so) PEM, from locked memory. */
 bool jwk_from_secret(const struct secret *text, struct jwk **ret_jwk, struct err *err) MUST_CHECK;
 /* DER SubjectPublicKeyInfo. */
 bool jwk_from_spki(struct bytes der, struct jwk **ret_jwk, struct err *err) MUST_CHECK;
 /* `kid` may be NULL. RSA: 2048 bits. OCT: 32 bytes. */
-bool jwk_generate(enum jwk_kind kind, const char *kid, struct jwk **ret_jwk, struct err *err) MUST_CHECK;
+bool jwk_generate(enum jwk_kind kind, const char *kid, struct jwk **ret_jwk, struct err *err)
+    MUST_CHECK;
 
 enum jwk_kind jwk_kind(const struct jwk *jwk);
 bool jwk_is_private(const struct jwk *jwk);
-const char *jwk_kid(const struct jwk *jwk); /* NULL when it has none */
-const char *jwk_alg(const struct jwk *jwk); /* NULL when it has none */
-const char *jwk_use(const struct jwk *jwk); /* NULL when it has none */
-EVP_PKEY *jwk_pkey(const struct jwk *jwk);  /* borrowed; NULL for OCT */
+const char *jwk_kid(const struct jwk *jwk);     /* NULL when it has none */
+const char *jwk_alg(const struct jwk *jwk);     /* NULL when it has none */
+const char *jwk_use(const struct jwk *jwk);     /* NULL when it has none */
+EVP_PKEY *jwk_pkey(const struct jwk *jwk);      /* borrowed; NULL for OCT */
 struct bytes jwk_octets(const struct jwk *jwk); /* OCT only; borrowed from locked memory */
 
 /* The public members only: kty, crv/x/y or n/e, and `alg` (NULL: the key's own, if any), kid when known. */
-bool jwk_public_json(const struct jwk *jwk, const char *alg, json_t **ret_json, struct err *err) MUST_CHECK;
+bool jwk_public_json(const struct jwk *jwk, const char *alg, json_t **ret_json, struct err *err)
+    MUST_CHECK;
 /* Private JWK text, built in locked memory. */
 bool jwk_private_text(const struct jwk *jwk, struct secret **ret_text, struct err *err) MUST_CHECK;
 /* DER SubjectPublicKeyInfo, malloc'd into `out`. */

@@ -236,10 +236,11 @@ bool jwk_from_secret(const struct secret *text, struct jwk **ret_jwk, struct err
     if (bytes.len >= sizeof pem - 1 && memcmp(bytes.data, pem, sizeof pem - 1) == 0)
         return jwk_from_pem(bytes, ret_jwk, err) || err_wrap(err, "PEM key");
     auto_jwk_members members = {0};
-    return (jwk_scan(bytes, &members, err) &&
-               jwk_build(
-                   &members, members.text[JWK_D].data || members.text[JWK_K].data, ret_jwk, err)) ||
-           err_wrap(err, "JWK");
+    if (!jwk_scan(bytes, &members, err))
+        return err_wrap(err, "JWK");
+    bool with_private = members.text[JWK_D].data || members.text[JWK_K].data ||
+                        bytes_equal(members.text[JWK_KTY], bytes_str("oct"));
+    return jwk_build(&members, with_private, ret_jwk, err) || err_wrap(err, "JWK");
 }
 
 static bool members_from_json(

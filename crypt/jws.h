@@ -23,15 +23,17 @@ DEFINE_AUTO(struct jws, jws_free);
 
 enum jws_alg jws_alg(const struct jws *jws);
 const char *jws_alg_name(enum jws_alg alg);
-const char *jws_kid(const struct jws *jws);       /* NULL when absent. Unverified: a hint for finding the key. */
-const json_t *jws_header(const struct jws *jws);  /* borrowed, unverified */
+const char *jws_kid(
+    const struct jws *jws); /* NULL when absent. Unverified: a hint for finding the key. */
+const json_t *jws_header(const struct jws *jws); /* borrowed, unverified */
 /* For display only (`sealed inspect`): the payload bytes without any check. */
 struct bytes jws_unverified_payload(const struct jws *jws);
 
 /* `allowed` is a set of JWS_ALLOW(). On success *ret_payload borrows from jws. ERR_CRYPTO otherwise. */
-bool jws_verify(const struct jws *jws, const struct jwk *key, unsigned allowed, struct bytes *ret_payload,
-    struct err *err) MUST_CHECK;
+bool jws_verify(const struct jws *jws, const struct jwk *key, unsigned allowed,
+    struct bytes *ret_payload, struct err *err) MUST_CHECK;
 
 /* Signs with the algorithm of the key's kind (P-256 ES256, P-384 ES384, RSA RS256). `header` members come after
  * alg (and kid, when the key has one and the header does not); NULL for none. malloc'd text. */
-bool jws_sign(const struct jwk *key, const json_t *header, struct bytes payload, char **ret_text, struct err *err) MUST_CHECK;
+bool jws_sign(const struct jwk *key, const json_t *header, struct bytes payload, char **ret_text,
+    struct err *err) MUST_CHECK;

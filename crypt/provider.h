@@ -16,7 +16,8 @@ struct provider {
     /* The resource URI to fetch for this payload: the secret itself (vault) or the wrapping key (envelope).
      * Borrowed from the payload. Checks shape and settings. NULL member: the provider lacks that type. */
     bool (*vault_uri)(const struct sealed_payload *payload, const char **ret_uri, struct err *err);
-    bool (*envelope_uri)(const struct sealed_payload *payload, const char **ret_uri, struct err *err);
+    bool (*envelope_uri)(
+        const struct sealed_payload *payload, const char **ret_uri, struct err *err);
     /* Envelope: the 32-byte data key from what was fetched. */
     bool (*envelope_unwrap)(const struct sealed_payload *payload, const struct secret *fetched,
         struct secret **ret_data_key, struct err *err);
@@ -24,4 +25,5 @@ struct provider {
 
 extern const struct provider provider_kbs;
 /* ERR_FORMAT naming the provider and those that exist. */
-bool provider_find(const char *name, const struct provider **ret_provider, struct err *err) MUST_CHECK;
+bool provider_find(const char *name, const struct provider **ret_provider, struct err *err)
+    MUST_CHECK;

@@ -56,10 +56,10 @@ static bool envelope_unwrap(const struct sealed_payload *payload, const struct s
 {
     if (secret_len(fetched) != KEY_SIZE)
         return err_set(err, ERR_CRYPTO,
-            "the wrapping key %s has %zu bytes; store exactly %d random bytes there",
+            "the wrapping key %.200s has %zu bytes; store exactly %d random bytes there",
             payload->key_id, secret_len(fetched), KEY_SIZE);
     return keywrap_unwrap(secret_bytes(fetched), payload->encrypted_key, ret_data_key, err) ||
-           err_wrap(err, "encrypted_key, with the wrapping key %s", payload->key_id);
+           err_wrap(err, "encrypted_key, with the wrapping key %.200s", payload->key_id);
 }
 
 const struct provider provider_kbs = {

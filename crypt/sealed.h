@@ -33,13 +33,13 @@ enum sealed_type { SEALED_VAULT, SEALED_ENVELOPE };
 struct sealed_payload {
     enum sealed_type type;
     const char *provider;
-    const char *name;           /* vault */
-    const char *key_id;         /* envelope, as are all below */
+    const char *name;   /* vault */
+    const char *key_id; /* envelope, as are all below */
     struct bytes encrypted_key;
     struct bytes encrypted_data;
     const char *wrap_type;
     struct bytes iv;
-    const char *context;        /* annotations.context, or NULL */
+    const char *context; /* annotations.context, or NULL */
     const json_t *provider_settings;
     const json_t *annotations;
 };
@@ -64,13 +64,14 @@ bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *
 /* Only under `signature = optional`, and never for a signed text, whether its signature holds or not (ERR_CRYPTO). */
 bool sealed_accept_unsigned(struct sealed *sealed, struct err *err) MUST_CHECK;
 /* `expected` NULL: this reader has no context (then a secret that names one is refused). */
-bool sealed_check_context(const struct sealed *sealed, enum sealed_context rule, const char *expected,
-    struct err *err) MUST_CHECK;
+bool sealed_check_context(const struct sealed *sealed, enum sealed_context rule,
+    const char *expected, struct err *err) MUST_CHECK;
 /* NULL before sealed_verify or sealed_accept_unsigned. */
 const struct sealed_payload *sealed_payload(const struct sealed *sealed);
 /* The resource to fetch. Borrowed. */
 bool sealed_uri(const struct sealed *sealed, const char **ret_uri, struct err *err) MUST_CHECK;
-bool sealed_open(const struct sealed *sealed, struct secret *fetched, struct secret **ret_plaintext, struct err *err) MUST_CHECK;
+bool sealed_open(const struct sealed *sealed, struct secret *fetched, struct secret **ret_plaintext,
+    struct err *err) MUST_CHECK;
 
 /* The exact plaintext length that an envelope's ciphertext implies, without any key or check; 0 when not known
  * (vault, malformed). A hint for st_size: the truth comes with sealed_open. */
@@ -79,7 +80,8 @@ size_t sealed_length_hint(struct bytes text);
 bool sealed_describe(struct bytes text, json_t **ret_json, struct err *err) MUST_CHECK;
 
 /* Making them. `kid` becomes the header's kid; signer is a private P-256 key. `context` may be NULL. malloc'd text without newline. */
-bool sealed_make_vault(const struct jwk *signer, const char *kid, const char *uri, const char *context, char **ret_text,
-    struct err *err) MUST_CHECK;
-bool sealed_make_envelope(const struct jwk *signer, const char *kid, const char *key_uri, const struct secret *wrapping_key,
-    const struct secret *plaintext, const char *context, char **ret_text, struct err *err) MUST_CHECK;
+bool sealed_make_vault(const struct jwk *signer, const char *kid, const char *uri,
+    const char *context, char **ret_text, struct err *err) MUST_CHECK;
+bool sealed_make_envelope(const struct jwk *signer, const char *kid, const char *key_uri,
+    const struct secret *wrapping_key, const struct secret *plaintext, const char *context,
+    char **ret_text, struct err *err) MUST_CHECK;

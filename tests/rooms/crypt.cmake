@@ -1,0 +1,12 @@
+sealed_unit(hash crypt)
+sealed_unit(aead crypt)
+sealed_unit(jwk crypt)
+sealed_unit(jws crypt)
+sealed_unit(jwe crypt)
+sealed_unit(provider crypt)
+sealed_unit(sealed crypt)
+
+sealed_fuzz(jwk crypt)
+sealed_fuzz(jws crypt)
+sealed_fuzz(jwe crypt)
+sealed_fuzz(sealed crypt)
