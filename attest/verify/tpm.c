@@ -113,31 +113,52 @@ static bool decode_evidence(struct check *check, bool *ret_ok, struct err *err)
     return true;
 }
 
-/* An RSA key of an acceptable size, in the one DER encoding it has: the text must identify the key,
- * since enrolment is looked up by it. */
-static EVP_PKEY *ak_from_der(struct bytes der, const char **ret_problem)
+/* The RSAPublicKey in a SubjectPublicKeyInfo: behind SEQUENCE, AlgorithmIdentifier {rsaEncryption,
+ * NULL} and BIT STRING, which for keys of 2048 to 4096 bits have these lengths. d2i_PUBKEY would try
+ * every decoder that OpenSSL has: 108 us against 1, more than all else here together. */
+static struct bytes rsa_part(struct bytes spki)
 {
-    const unsigned char *at = der.data;
+    static const uint8_t algorithm[] = {
+        0x30, 0x0d, 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 0x05, 0x00};
+    struct bytes found = bytes_slice(spki, 4, sizeof algorithm);
+    return bytes_equal(found, bytes_of(algorithm, sizeof algorithm))
+               ? bytes_slice(spki, 24, spki.len)
+               : BYTES_EMPTY;
+}
+
+/* In the one DER encoding it has: the text must identify the key, since enrolment is looked up by it. */
+static bool is_encoding_of(EVP_PKEY *key, struct bytes spki)
+{
     unsigned char *again = NULL;
-    EVP_PKEY *key = d2i_PUBKEY(NULL, &at, (long)der.len);
-    int len = key ? i2d_PUBKEY(key, &again) : -1;
-    bool canonical = len >= 0 && bytes_equal(bytes_of(again, (size_t)len), der);
+    int len = i2d_PUBKEY(key, &again);
+    bool same = len >= 0 && bytes_equal(bytes_of(again, (size_t)len), spki);
     OPENSSL_free(again);
+    return same;
+}
+
+static bool has_good_exponent(EVP_PKEY *key)
+{
     BIGNUM *exponent = NULL;
+    bool good = EVP_PKEY_get_bn_param(key, "e", &exponent) && BN_num_bits(exponent) <= 32 &&
+                BN_is_odd(exponent) && BN_get_word(exponent) >= AK_EXPONENT_MIN;
+    BN_free(exponent);
+    return good;
+}
+
+static EVP_PKEY *ak_from_spki(struct bytes spki, const char **ret_problem)
+{
+    struct bytes rsa = rsa_part(spki);
+    const unsigned char *at = rsa.data;
+    EVP_PKEY *key = rsa.len ? d2i_PublicKey(EVP_PKEY_RSA, NULL, &at, (long)rsa.len) : NULL;
+    *ret_problem = NULL;
     if (!key)
-        *ret_problem = "no DER SubjectPublicKeyInfo";
-    else if (EVP_PKEY_get_base_id(key) != EVP_PKEY_RSA)
-        *ret_problem = "not an RSA key";
-    else if (!canonical)
-        *ret_problem = "DER with trailing bytes or not canonical";
+        *ret_problem = "no DER SubjectPublicKeyInfo of an RSA key of this size";
     else if (EVP_PKEY_get_bits(key) < AK_BITS_MIN || EVP_PKEY_get_bits(key) > AK_BITS_MAX)
         *ret_problem = "RSA key too short or too long";
-    else if (!EVP_PKEY_get_bn_param(key, "e", &exponent) || BN_num_bits(exponent) > 32 ||
-             !BN_is_odd(exponent) || BN_get_word(exponent) < AK_EXPONENT_MIN)
-        *ret_problem = "RSA key with an unacceptable exponent";
-    else
-        *ret_problem = NULL;
-    BN_free(exponent);
+    else if (!has_good_exponent(key))
+        *ret_problem = "RSA key with an exponent that is even or not from 65537 to 2^32-1";
+    else if (!is_encoding_of(key, spki))
+        *ret_problem = "DER with trailing bytes or not canonical";
     if (!*ret_problem)
         return key;
     EVP_PKEY_free(key);
@@ -151,7 +172,7 @@ static bool read_ak(struct check *check, struct err *err)
     const char *problem = NULL;
     if (!b64_decode(B64_STD, bytes_str(check->evidence.ak_public), "ak_public", &der, err))
         return fail_or_error(check, "tpm.ak", expected, err);
-    check->ak = ak_from_der(buf_bytes(&der), &problem);
+    check->ak = ak_from_spki(buf_bytes(&der), &problem);
     if (!check->ak)
         verdict_fail(check->verdict, "tpm.ak", problem, expected);
     return true;
