@@ -1,0 +1,513 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The rules of the resolver, with a key broker of the test's own in the place of kbs/client: a table of resources that answers on the
+ * loop's next turn and counts what was asked. */
+#include "tests/unit/unit.h"
+
+#include "crypt/sealed.h"
+#include "fs/resolve_sealed.h"
+
+#define SIGNER_URI "kbs:///team/signing-key/main"
+#define WRAP_URI   "kbs:///team/key/wrap"
+#define SECRET_URI "kbs:///team/secret/db"
+
+struct resource {
+    const char *uri;
+    struct secret *value; /* NULL: refused by policy */
+    int asked;
+};
+
+struct kbs_client {
+    struct loop *loop;
+};
+
+struct kbs_fetch {
+    struct kbs_fetch *next;
+    char uri[KBS_URI_MAX];
+    struct loop_timer *timer;
+    kbs_fetch_fn *fn;
+    void *arg;
+};
+
+static struct kbs_client the_client;
+static struct resource resources[8];
+static struct kbs_fetch *fetches;
+
+static struct resource *resource_find(const char *uri)
+{
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+        if (resources[i].uri && strcmp(resources[i].uri, uri) == 0)
+            return &resources[i];
+    return NULL;
+}
+
+bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
+    struct kbs_client **ret_client, struct err *err)
+{
+    (void)conf, (void)err;
+    the_client.loop = loop;
+    *ret_client = &the_client;
+    return true;
+}
+
+void kbs_fetch_cancel(struct kbs_fetch *fetch)
+{
+    if (!fetch)
+        return;
+    for (struct kbs_fetch **at = &fetches; *at; at = &(*at)->next)
+        if (*at == fetch) {
+            *at = fetch->next;
+            break;
+        }
+    loop_timer_free(fetch->timer);
+    free(fetch);
+}
+
+void kbs_client_free(struct kbs_client *client)
+{
+    (void)client;
+    while (fetches)
+        kbs_fetch_cancel(fetches);
+}
+
+static void fetch_answer(void *arg)
+{
+    struct kbs_fetch *fetch = arg;
+    struct resource *resource = resource_find(fetch->uri);
+    kbs_fetch_fn *fn = fetch->fn;
+    void *fn_arg = fetch->arg;
+    struct err err = ERR_INIT;
+    kbs_fetch_cancel(fetch);
+    if (resource)
+        resource->asked++;
+    if (!resource)
+        err_set(&err, ERR_NOTFOUND, "no such resource");
+    else if (!resource->value)
+        err_set(&err, ERR_DENIED_POLICY, "the policy denies it");
+    auto_secret *value = resource && resource->value ? secret_ref(resource->value) : NULL;
+    fn(fn_arg, value, &err);
+}
+
+bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,
+    kbs_fetch_fn *fn, void *arg, struct kbs_fetch **ret_fetch, struct err *err)
+{
+    struct kbs_fetch *fetch = calloc(1, sizeof *fetch);
+    assert_non_null(fetch);
+    assert_true(timeout_ms > 0);
+    kbs_uri_format(uri, fetch->uri);
+    fetch->fn = fn;
+    fetch->arg = arg;
+    fetch->next = fetches;
+    fetches = fetch;
+    if (!loop_timer_new(client->loop, fetch_answer, fetch, &fetch->timer, err))
+        return false;
+    loop_timer_set(fetch->timer, 0);
+    *ret_fetch = fetch;
+    return true;
+}
+
+bool kbs_client_attest(
+    struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err)
+{
+    (void)client, (void)timeout_ms, (void)err;
+    struct err none = ERR_INIT;
+    fn(arg, "a.b.c", &none);
+    return true;
+}
+
+static int forgotten;
+void kbs_client_forget(struct kbs_client *client)
+{
+    (void)client;
+    forgotten++;
+}
+
+void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
+{
+    (void)client;
+    *ret_state =
+        (struct kbs_client_state){.accepted_evidence = "{\"tpm_quote\":{\"pcrs\":[\"00\"]}}",
+            .latest_evidence = "{\"tpm_quote\":{\"pcrs\":[\"01\"]}}",
+            .accepted_at = 7};
+}
+
+/* ---- fixture ---- */
+
+struct bench {
+    struct loop *loop;
+    struct resolver *resolver;
+    struct resolve_sealed_conf conf;
+    struct jwk *signer, *stranger;
+    struct secret *wrap;
+    bool answered;
+    struct secret *plaintext;
+    struct err err;
+};
+
+static struct secret *secret_of(const char *text)
+{
+    struct err err = ERR_INIT;
+    struct secret *secret = NULL;
+    assert_done(secret_copy(bytes_str(text), &secret, &err), &err);
+    return secret;
+}
+
+static struct secret *public_text(const struct jwk *key)
+{
+    struct err err = ERR_INIT;
+    auto_json *json = NULL;
+    assert_done(jwk_public_json(key, "ES256", &json, &err), &err);
+    auto_free char *text = json_text(json);
+    return secret_of(text);
+}
+
+static void resource_put(size_t slot, const char *uri, struct secret *value)
+{
+    secret_unref(resources[slot].value);
+    resources[slot] = (struct resource){uri, value, 0};
+}
+
+static int bench_setup(void **state)
+{
+    struct bench *bench = calloc(1, sizeof *bench);
+    struct err err = ERR_INIT;
+    assert_non_null(bench);
+    assert_done(loop_new(&bench->loop, &err), &err);
+    assert_done(jwk_generate(JWK_EC_P256, SIGNER_URI, &bench->signer, &err), &err);
+    assert_done(jwk_generate(JWK_EC_P256, SIGNER_URI, &bench->stranger, &err), &err);
+    assert_done(secret_random(32, &bench->wrap, &err), &err);
+    resource_put(0, SIGNER_URI, public_text(bench->signer));
+    resource_put(1, WRAP_URI, secret_ref(bench->wrap));
+    resource_put(2, SECRET_URI, secret_of("the vault's content"));
+    bench->conf = (struct resolve_sealed_conf){.kbs = {.url = "https://kbs"}, .keep_ms = 60000};
+    *state = bench;
+    return 0;
+}
+
+static int bench_teardown(void **state)
+{
+    struct bench *bench = *state;
+    if (bench->resolver)
+        bench->resolver->free(bench->resolver);
+    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
+        resource_put(i, NULL, NULL);
+    secret_unref(bench->plaintext);
+    secret_unref(bench->wrap);
+    jwk_unref(bench->signer);
+    jwk_unref(bench->stranger);
+    loop_free(bench->loop);
+    free(bench);
+    return 0;
+}
+
+static void resolved(void *arg, const struct resolve_result *result, const struct err *err)
+{
+    struct bench *bench = arg;
+    assert_false(bench->answered); /* exactly once */
+    bench->answered = true;
+    bench->err = *err;
+    bench->plaintext = result ? secret_ref(result->plaintext) : NULL;
+}
+
+static void bench_wait(struct bench *bench)
+{
+    struct err err = ERR_INIT;
+    for (int turns = 0; !bench->answered; turns++) {
+        assert_true(turns < 1000);
+        assert_done(loop_turn(bench->loop, 1000, &err), &err);
+    }
+}
+
+/* Resolves `text` under `path`; true when it opened. */
+static bool open_sealed(struct bench *bench, const char *path, const char *text)
+{
+    struct err err = ERR_INIT;
+    struct resolver_call *call;
+    if (!bench->resolver)
+        assert_done(resolve_sealed_new(bench->loop, &bench->conf, &bench->resolver, &err), &err);
+    secret_unref(bench->plaintext);
+    bench->plaintext = NULL;
+    bench->answered = false;
+    struct resolve_request request = {.path = path, .blob = bytes_str(text), .timeout_ms = 10000};
+    assert_done(
+        bench->resolver->resolve(bench->resolver, &request, resolved, bench, &call, &err), &err);
+    assert_false(bench->answered); /* never from inside */
+    bench_wait(bench);
+    return bench->plaintext != NULL;
+}
+
+static char *make_vault(
+    const struct jwk *signer, const char *kid, const char *uri, const char *context)
+{
+    struct err err = ERR_INIT;
+    char *text = NULL;
+    assert_done(sealed_make_vault(signer, kid, uri, context, &text, &err), &err);
+    return text;
+}
+
+static char *make_envelope(
+    const struct bench *bench, const struct secret *wrap, const char *plaintext)
+{
+    struct err err = ERR_INIT;
+    char *text = NULL;
+    auto_secret *secret = secret_of(plaintext);
+    assert_done(
+        sealed_make_envelope(bench->signer, SIGNER_URI, WRAP_URI, wrap, secret, NULL, &text, &err),
+        &err);
+    return text;
+}
+
+#define assert_plaintext(bench, wanted) \
+    assert_true(secret_equal(secret_bytes((bench)->plaintext), bytes_str(wanted)))
+#define assert_bench_refused(bench, wanted_code, wanted_text) \
+    assert_refused(false, &(bench)->err, wanted_code, wanted_text)
+
+/* ---- tests ---- */
+
+static void vault_opens(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_true(open_sealed(bench, "db/password", text));
+    assert_plaintext(bench, "the vault's content");
+}
+
+static void envelope_opens_and_keys_are_kept(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *one = make_envelope(bench, bench->wrap, "one"),
+                   *two = make_envelope(bench, bench->wrap, "two");
+    assert_true(open_sealed(bench, "a", one));
+    assert_plaintext(bench, "one");
+    assert_true(open_sealed(bench, "b", two));
+    assert_plaintext(bench, "two");
+    assert_int_equal(resource_find(SIGNER_URI)->asked, 1);
+    assert_int_equal(resource_find(WRAP_URI)->asked, 1);
+    bench->resolver->forget(bench->resolver, false);
+    assert_true(open_sealed(bench, "b", two));
+    assert_int_equal(resource_find(WRAP_URI)->asked, 2);
+}
+
+static void replaced_wrapping_key_is_asked_for_again(void **state)
+{
+    struct bench *bench = *state;
+    struct err err = ERR_INIT;
+    auto_secret *next = NULL;
+    auto_free char *before = make_envelope(bench, bench->wrap, "before");
+    assert_true(open_sealed(bench, "a", before));
+    assert_done(secret_random(32, &next, &err), &err);
+    auto_free char *after = make_envelope(bench, next, "after");
+    resource_put(1, WRAP_URI, secret_ref(next));
+    assert_true(open_sealed(bench, "a", after));
+    assert_plaintext(bench, "after");
+    /* The old envelope no longer opens: refused once, not in a loop. */
+    assert_false(open_sealed(bench, "a", before));
+    assert_int_equal(bench->err.code, ERR_CRYPTO);
+}
+
+static void replaced_signer_is_asked_for_again(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *before = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    auto_free char *after = make_vault(bench->stranger, SIGNER_URI, SECRET_URI, NULL);
+    assert_true(open_sealed(bench, "a", before));
+    resource_put(0, SIGNER_URI, public_text(bench->stranger));
+    assert_true(open_sealed(bench, "a", after));
+}
+
+static void wrong_signature_never_reaches_the_secret(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *text = make_vault(bench->stranger, SIGNER_URI, SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "db/password", text));
+    assert_bench_refused(bench, ERR_CRYPTO, "db/password: ");
+    assert_int_equal(resource_find(SECRET_URI)->asked, 0);
+}
+
+static void signer_must_be_of_the_right_type(void **state)
+{
+    struct bench *bench = *state;
+    resource_put(3, "kbs:///team/uploads/mine", public_text(bench->stranger));
+    auto_free char *text =
+        make_vault(bench->stranger, "kbs:///team/uploads/mine", SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "a", text));
+    assert_bench_refused(bench, ERR_CRYPTO, "signing-key");
+    assert_int_equal(resource_find("kbs:///team/uploads/mine")->asked, 0);
+}
+
+static void signer_list_is_the_whole_truth(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const signers[] = {"kbs:///team/uploads/mine"};
+    bench->conf.signers = signers;
+    bench->conf.signer_count = 1;
+    resource_put(3, "kbs:///team/uploads/mine", public_text(bench->stranger));
+    auto_free char *listed =
+        make_vault(bench->stranger, "kbs:///team/uploads/mine", SECRET_URI, NULL);
+    auto_free char *unlisted = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_true(open_sealed(bench, "a", listed));
+    assert_false(open_sealed(bench, "a", unlisted));
+    assert_bench_refused(bench, ERR_CRYPTO, "not among the configured signers");
+}
+
+static void vault_names_can_be_restricted(void **state)
+{
+    struct bench *bench = *state;
+    static const char *const prefixes[] = {"kbs:///team/public/"};
+    bench->conf.vault_prefixes = prefixes;
+    bench->conf.vault_prefix_count = 1;
+    auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "a", text));
+    assert_bench_refused(bench, ERR_DENIED_LOCAL, "vault_prefixes");
+    assert_int_equal(resource_find(SECRET_URI)->asked, 0);
+}
+
+static void context_binds_to_the_path(void **state)
+{
+    struct bench *bench = *state;
+    bench->conf.context_prefix = "prod/";
+    auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, "prod/db/password");
+    assert_true(open_sealed(bench, "db/password", text));
+    assert_false(open_sealed(bench, "web/password", text));
+    assert_bench_refused(bench, ERR_CRYPTO, "context");
+}
+
+static void context_can_be_required(void **state)
+{
+    struct bench *bench = *state;
+    bench->conf.context_required = true;
+    auto_free char *without = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "a", without));
+    assert_bench_refused(bench, ERR_CRYPTO, "context");
+}
+
+static const char unsigned_text[] =
+    "sealed.fakejwsheader."
+    "eyJ2ZXJzaW9uIjoiMC4xLjAiLCJ0eXBlIjoidmF1bHQiLCJuYW1lIjoia2JzOi8vL3RlYW0vc2VjcmV0L2RiIiwicHJvdm"
+    "lkZXIiOiJrYnMiLCJw"
+    "cm92aWRlcl9zZXR0aW5ncyI6e30sImFubm90YXRpb25zIjp7fX0.fakesignature";
+
+static void unsigned_is_refused(void **state)
+{
+    struct bench *bench = *state;
+    assert_false(open_sealed(bench, "a", unsigned_text));
+    assert_bench_refused(bench, ERR_CRYPTO, "not signed");
+}
+
+static void unsigned_opens_only_when_optional(void **state)
+{
+    struct bench *bench = *state;
+    bench->conf.signature_optional = true;
+    assert_true(open_sealed(bench, "a", unsigned_text));
+    assert_plaintext(bench, "the vault's content");
+    /* But a signature that is there has to be right even then. */
+    auto_free char *wrong = make_vault(bench->stranger, SIGNER_URI, SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "a", wrong));
+    assert_int_equal(bench->err.code, ERR_CRYPTO);
+}
+
+static void refusals_of_the_broker_keep_their_class(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *denied =
+        make_vault(bench->signer, SIGNER_URI, "kbs:///team/secret/denied", NULL);
+    auto_free char *missing =
+        make_vault(bench->signer, SIGNER_URI, "kbs:///team/secret/missing", NULL);
+    resource_put(4, "kbs:///team/secret/denied", NULL);
+    assert_false(open_sealed(bench, "a", denied));
+    assert_bench_refused(bench, ERR_DENIED_POLICY, "kbs:///team/secret/denied");
+    assert_false(open_sealed(bench, "a", missing));
+    assert_bench_refused(bench, ERR_NOTFOUND, "kbs:///team/secret/missing");
+}
+
+static void garbage_is_malformed(void **state)
+{
+    struct bench *bench = *state;
+    assert_false(open_sealed(bench, "a", "sealed.only"));
+    assert_int_equal(bench->err.code, ERR_FORMAT);
+}
+
+static void without_a_broker_nothing_opens(void **state)
+{
+    struct bench *bench = *state;
+    bench->conf.kbs.url = NULL;
+    auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_false(open_sealed(bench, "a", text));
+    assert_bench_refused(bench, ERR_CONFIG, "[kbs]");
+}
+
+static void cancelled_calls_say_nothing(void **state)
+{
+    struct bench *bench = *state;
+    struct err err = ERR_INIT;
+    struct resolver_call *call;
+    auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
+    assert_done(resolve_sealed_new(bench->loop, &bench->conf, &bench->resolver, &err), &err);
+    struct resolve_request request = {.path = "a", .blob = bytes_str(text), .timeout_ms = 10000};
+    for (int turns = 0; turns < 4; turns++) {
+        assert_done(
+            bench->resolver->resolve(bench->resolver, &request, resolved, bench, &call, &err),
+            &err);
+        for (int i = 0; i < turns; i++)
+            if (!bench->answered)
+                assert_done(loop_turn(bench->loop, 0, &err), &err);
+        if (bench->answered)
+            break; /* it was faster: nothing left to cancel */
+        bench->resolver->cancel(bench->resolver, call);
+        for (int i = 0; i < 8; i++)
+            assert_done(loop_turn(bench->loop, 0, &err), &err);
+        assert_false(bench->answered);
+    }
+}
+
+static void fetch_attest_and_describe(void **state)
+{
+    struct bench *bench = *state;
+    struct err err = ERR_INIT;
+    struct resolver_call *call;
+    auto_json *json = NULL;
+    assert_done(resolve_sealed_new(bench->loop, &bench->conf, &bench->resolver, &err), &err);
+    assert_done(
+        bench->resolver->fetch(bench->resolver, SECRET_URI, 1000, resolved, bench, &call, &err),
+        &err);
+    bench_wait(bench);
+    assert_plaintext(bench, "the vault's content");
+    assert_refused(
+        bench->resolver->fetch(bench->resolver, "kbs:///x", 1000, resolved, bench, &call, &err),
+        &err, ERR_FORMAT, "");
+    bench->answered = false;
+    secret_unref(bench->plaintext);
+    assert_done(bench->resolver->attest(bench->resolver, 1000, resolved, bench, &call, &err), &err);
+    bench_wait(bench);
+    assert_plaintext(bench, "a.b.c");
+    assert_done(bench->resolver->describe(bench->resolver, &json, &err), &err);
+    assert_int_equal(json_array_size(json_object_get(json, "changed")), 1);
+    assert_int_equal(json_integer_value(json_object_get(json, "since")), 7);
+    bench->resolver->forget(bench->resolver, true);
+    assert_int_equal(forgotten, 1);
+}
+
+#define bench_test(fn) cmocka_unit_test_setup_teardown(fn, bench_setup, bench_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        bench_test(vault_opens),
+        bench_test(envelope_opens_and_keys_are_kept),
+        bench_test(replaced_wrapping_key_is_asked_for_again),
+        bench_test(replaced_signer_is_asked_for_again),
+        bench_test(wrong_signature_never_reaches_the_secret),
+        bench_test(signer_must_be_of_the_right_type),
+        bench_test(signer_list_is_the_whole_truth),
+        bench_test(vault_names_can_be_restricted),
+        bench_test(context_binds_to_the_path),
+        bench_test(context_can_be_required),
+        bench_test(unsigned_is_refused),
+        bench_test(unsigned_opens_only_when_optional),
+        bench_test(refusals_of_the_broker_keep_their_class),
+        bench_test(garbage_is_malformed),
+        bench_test(without_a_broker_nothing_opens),
+        bench_test(cancelled_calls_say_nothing),
+        bench_test(fetch_attest_and_describe),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
