@@ -115,7 +115,7 @@ static void show(const json_t *json, char *out)
         snprintf(out, SHOWN_MAX, "absent");
         return;
     }
-    auto_free char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    auto_free char *text = json_text(json);
     size_t len = text ? strlen(text) : 0;
     snprintf(out, SHOWN_MAX, "%.*s%s", len < SHOWN_MAX - 4 ? (int)len : 0, text ? text : "",
         len < SHOWN_MAX - 4 ? "" : "(too long to show)");

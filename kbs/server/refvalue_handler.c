@@ -7,7 +7,7 @@
 
 static bool answer(struct response *response, json_t *json, struct err *err)
 {
-    auto_free char *text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+    auto_free char *text = json_text(json);
     return text ? response_json(response, text, err) : err_nomem(err);
 }
 

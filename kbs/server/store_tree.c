@@ -15,7 +15,7 @@
 int tree_open(int dir_fd, const char *path, int flags, bool no_links)
 {
     struct open_how how = {
-        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC | O_NOCTTY),
+        .flags = (uint64_t)(unsigned)(flags | O_CLOEXEC),
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | (no_links ? RESOLVE_NO_SYMLINKS : 0),
     };
     int fd;
@@ -72,8 +72,11 @@ static bool walk_entry(
     if (len < 0 || (size_t)len >= sizeof path)
         return true;
     auto_fd int fd = tree_open(walk->root_fd, path, O_PATH, false);
-    if (fd < 0 || fstat(fd, &stat) < 0) /* a link that leads out, or gone by now */
-        return true;
+    if (fd < 0) /* gone by now, or a link that leads nowhere or out */
+        return errno == ENOENT || errno == EXDEV || errno == ELOOP || errno == ENOTDIR ||
+               err_set_errno(err, ERR_IO, "%s", path);
+    if (fstat(fd, &stat) < 0)
+        return err_set_errno(err, ERR_IO, "%s", path);
     if (S_ISDIR(stat.st_mode) && !temporary && depth < DEPTH_MAX)
         return walk_dir(walk, path, depth + 1, err);
     return !S_ISREG(stat.st_mode) || show(walk, path, name, &stat, err);

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sealed-kbs: the front of the key broker. It holds resources and the token key, and never parses evidence. */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "crypt/base/cli.h"
+#include "crypt/base/file.h"
+#include "crypt/base/log.h"
+#include "crypt/base/loop.h"
+#include "crypt/base/sandbox.h"
+#include "kbs/server/admin.h"
+#include "kbs/server/httpd.h"
+#include "kbs/server/policy.h"
+
+#define PROGRAM       "sealed-kbs"
+#define CERT_MAX      65536
+#define LOCKED_WANT   (4u * 1024 * 1024)
+#define SWEEP_MS      60000
+#define EXPLAIN_DAYS  7
+#define SECONDS_A_DAY 86400
+
+struct kbsd_args {
+    const char *config;
+    bool check;
+    bool sample;
+};
+
+static const struct cli_option options[] = {
+    {"config", 'c', CLI_TEXT, offsetof(struct kbsd_args, config), "FILE",
+        "configuration (default " KBS_CONF_DEFAULT ")"},
+    {"check", 0, CLI_FLAG, offsetof(struct kbsd_args, check), NULL,
+        "check the configuration and the files it names, and exit"},
+    {"print-sample", 0, CLI_FLAG, offsetof(struct kbsd_args, sample), NULL,
+        "print a configuration with every key and its default"},
+};
+
+/*
+ * Beside the common base: connections, files of the store (openat2 is beneath it; openat serves libraries that read a
+ * file late), and threads that libmicrohttpd makes.
+ */
+static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "shutdown",
+    "setsockopt", "getsockopt", "getsockname", "getpeername", "eventfd2", "epoll_create1", "openat",
+    "openat2", "fsync", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "clone",
+    "clone3", "rt_sigtimedwait", "sendfile", "uname", "ioctl", NULL};
+
+/* What is read as root and used until the end. */
+struct credentials {
+    struct jwk *token_key;
+    struct secret *tls_key;
+    struct buf tls_cert;
+};
+
+static void credentials_done(struct credentials *credentials)
+{
+    jwk_unref(credentials->token_key);
+    secret_unref(credentials->tls_key);
+    buf_done(&credentials->tls_cert);
+}
+
+static bool read_token_key(const char *path, struct jwk **ret_key, struct err *err)
+{
+    auto_secret *text = NULL;
+    auto_jwk *key = NULL;
+    if (access(path, F_OK) < 0 && errno == ENOENT)
+        return err_set(
+            err, ERR_CONFIG, "[token] key %s does not exist; make it with: sealed kbs init", path);
+    if (!conf_credential(path, JWK_TEXT_MAX, false, &text, err) ||
+        !jwk_from_secret(text, &key, err))
+        return err_wrap(err, "[token] key %s", path);
+    if (!jwk_is_private(key) || jwk_kind(key) != JWK_EC_P256)
+        return err_set(err, ERR_CONFIG,
+            "[token] key %s is no private P-256 key; make one with: sealed kbs init", path);
+    *ret_key = take_ptr(key);
+    return true;
+}
+
+static bool read_credentials(
+    const struct kbs_conf *conf, struct credentials *credentials, struct err *err)
+{
+    credentials->tls_cert = (struct buf)BUF_INIT(CERT_MAX);
+    if (!read_token_key(conf->token.key, &credentials->token_key, err))
+        return false;
+    if (!conf->server.tls_key)
+        return true;
+    return (conf_credential(conf->server.tls_key, CERT_MAX, true, &credentials->tls_key, err) ||
+               err_wrap(err, "[server] tls_key")) &&
+           (file_read(conf->server.tls_cert, CERT_MAX, &credentials->tls_cert, err) ||
+               err_wrap(err, "[server] tls_cert"));
+}
+
+/* A service manager makes it (StateDirectory=); by hand, root makes it for the server's user. */
+static bool make_state_dir(const struct kbs_conf *conf, struct err *err)
+{
+    uid_t uid;
+    gid_t gid;
+    const char *path = conf->server.state_dir;
+    if (geteuid() != 0 || access(path, F_OK) == 0)
+        return true;
+    if (!sandbox_user_ids(conf->server.user, &uid, &gid, err) || !file_make_dirs(path, 0700, err))
+        return err_wrap(err, "[server] state_dir");
+    return chown(path, uid, gid) == 0 ||
+           err_set_errno(err, ERR_CONFIG, "[server] state_dir: chown %s", path);
+}
+
+/* Opened while we may write anywhere, filled when requests are served. */
+static bool open_port_file(const char *path, int *ret_fd, struct err *err)
+{
+    if (!path)
+        return true;
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (fd < 0 || fchmod(fd, 0644) < 0)
+        return err_set_errno(err, ERR_CONFIG, "[server] port_file %s", path);
+    *ret_fd = fd;
+    return true;
+}
+
+static void write_port_file(int fd, uint16_t port)
+{
+    if (fd >= 0 && dprintf(fd, "%u\n", (unsigned)port) < 0)
+        log_warning("the port file cannot be written");
+}
+
+static bool open_store(struct server *server, struct err *err)
+{
+    auto_policy *policy = NULL;
+    return (store_dir_open(server->conf->server.state_dir, &server->store, err) ||
+               err_wrap(
+                   err, "[server] state_dir (it belongs to user %s)", server->conf->server.user)) &&
+           policy_load(server->store, NULL, &policy, err);
+}
+
+static void server_done(struct server *server)
+{
+    store_free(server->store);
+    admin_free(server->admin);
+}
+
+/* -- while it serves --------------------------------------------------------------------------- */
+
+struct service {
+    struct server *server;
+    struct loop *loop;
+    struct loop_timer *sweep;
+};
+
+static void on_stop(void *arg, int signo)
+{
+    (void)signo;
+    log_notify("STOPPING=1");
+    loop_stop(arg);
+}
+
+/* What nobody needs any more: nonces of sessions that ended, and old explanations. */
+static void on_sweep(void *arg)
+{
+    struct service *service = arg;
+    struct server *server = service->server;
+    int64_t now = server_now(server);
+    int64_t session_s = server->conf->attestation.session_ms / 1000;
+    struct err err = ERR_INIT;
+    if (!store_prune(server->store, STORE_NONCE, now - 2 * session_s, NULL, &err) ||
+        !store_prune(
+            server->store, STORE_EXPLANATION, now - EXPLAIN_DAYS * SECONDS_A_DAY, NULL, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "sweeping the store");
+    loop_timer_set(service->sweep, SWEEP_MS);
+}
+
+static bool serve(struct server *server, const struct credentials *credentials, int listen_fd,
+    int port_fd, uint16_t port, struct err *err)
+{
+    AUTO(loop_free) struct loop *loop = NULL;
+    struct httpd *httpd = NULL;
+    struct service service = {.server = server};
+    auto_fd int fd = listen_fd;
+    if (!loop_new(&loop, err) ||
+        !loop_signal(
+            loop, SIGTERM, on_stop, loop, err) || /* before the threads, which inherit it */
+        !loop_signal(loop, SIGINT, on_stop, loop, err) ||
+        !loop_timer_new(loop, on_sweep, &service, &service.sweep, err))
+        return false;
+    if (!httpd_start(server, take_fd(fd), credentials->tls_key, buf_bytes(&credentials->tls_cert),
+            &httpd, err))
+        return false;
+    bool ok = sandbox_seccomp(allowed_calls, err);
+    if (ok) {
+        loop_timer_set(service.sweep, SWEEP_MS);
+        write_port_file(port_fd, port);
+        log_notice("serving %s on %s (port %u)", credentials->tls_key ? "HTTPS" : "plain HTTP",
+            server->conf->server.listen, (unsigned)port);
+        log_notify("READY=1");
+        ok = loop_run(loop, err);
+    }
+    httpd_stop(httpd);
+    loop_timer_free(service.sweep);
+    log_notice("stopped");
+    return ok;
+}
+
+static bool start(const struct kbs_conf *conf, struct credentials *credentials, struct err *err)
+{
+    AUTO_DONE(server_done) struct server server = {.conf = conf};
+    auto_fd int listen_fd = -1;
+    auto_fd int port_fd = -1;
+    uint16_t port = 0;
+    server.signer = (struct ear_signer){
+        .key = credentials->token_key,
+        .issuer = conf->token.issuer,
+        .lifetime_s = conf->token.lifetime_ms / 1000,
+    };
+    if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
+        !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
+        !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
+        !sandbox_keep_caps(0, err) || !open_store(&server, err))
+        return false;
+    return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);
+}
+
+/* Without a store object, which would make what is missing. */
+static bool check_policy(const struct kbs_conf *conf, struct err *err)
+{
+    char path[PATH_MAX];
+    auto_buf text = BUF_INIT(POLICY_TEXT_MAX);
+    auto_policy *policy = NULL;
+    snprintf(path, sizeof path, "%s/kbs/resource-policy", conf->server.state_dir);
+    if (!file_read(path, POLICY_TEXT_MAX, &text, err)) {
+        bool absent = err->code == ERR_NOTFOUND;
+        err_clear(err);
+        return absent || err_set(err, ERR_CONFIG, "%s cannot be read", path);
+    }
+    return policy_parse(buf_bytes(&text), &policy, err) || err_wrap(err, "%s", path);
+}
+
+/* All that can be known without serving. */
+static bool check(const struct kbs_conf *conf, struct err *err)
+{
+    AUTO(admin_free) struct admin *admin = NULL;
+    if (!admin_new(conf, &admin, err) || !check_policy(conf, err))
+        return false;
+    puts("the configuration is good");
+    return true;
+}
+
+static bool run(const struct kbsd_args *args, struct err *err)
+{
+    auto_kbs_conf conf = {0};
+    AUTO_DONE(credentials_done) struct credentials credentials = {0};
+    if (args->sample)
+        return conf_print_sample(kbs_conf_fields, kbs_conf_field_count, STDOUT_FILENO, err);
+    if (!kbs_conf_load(args->config ? args->config : KBS_CONF_DEFAULT, &conf, err))
+        return false;
+    log_init(PROGRAM, LOG_TARGET_AUTO, (enum log_level)conf.server.log_level);
+    if (!secret_init_process(LOCKED_WANT, err) || !read_credentials(&conf, &credentials, err))
+        return false;
+    return args->check ? check(&conf, err) : start(&conf, &credentials, err);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct cli_command command = {
+        .name = "",
+        .operands = "",
+        .summary = "Serves keys and secrets to guests that prove their state.",
+        .options = options,
+        .option_count = ARRAY_LEN(options),
+        .args_size = sizeof(struct kbsd_args),
+    };
+    struct kbsd_args args;
+    struct err err = ERR_INIT;
+    auto_free char **operands = calloc((size_t)argc + 1, sizeof *operands);
+    int operand_count = 0;
+    bool done = false;
+    log_init(PROGRAM, LOG_TARGET_AUTO, LOG_LEVEL_INFO);
+    bool ok = sandbox_harden(&err) && (operands || err_nomem(&err)) &&
+              cli_parse(&command, argc, argv, &args, operands, &operand_count, &done, &err) &&
+              (done || run(&args, &err));
+    if (!ok)
+        log_err(LOG_LEVEL_ERROR, &err, "stopped");
+    return ok ? 0 : err_info(err.code)->exit_status;
+}

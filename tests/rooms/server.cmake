@@ -1,0 +1,3 @@
+if(TARGET sealed-kbs)
+  sealed_it(kbs_server)
+endif()
