@@ -38,7 +38,7 @@ static const struct cli_option options[] = {
  * swtpm's socket connected. Sockets can only be local ones, so there is no network, whatever runs in here.
  */
 static const char *const allowed_calls[] = {"openat", "accept4", "recvmsg", "recvfrom", "sendto",
-    "connect", "getsockopt", "setsockopt", "getsockname", "ioctl", "uname", NULL};
+    "connect", "shutdown", "getsockopt", "setsockopt", "getsockname", "ioctl", "uname", NULL};
 static const struct sandbox_rule allowed_rules[] = {{"socket", AF_UNIX}};
 
 /* Root-owned and open to all for searching: who may ask is decided by uid, and only root may replace the socket. */

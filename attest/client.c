@@ -143,16 +143,22 @@ static bool connect_now(struct attest_client *client, struct err *err)
     return true;
 }
 
+/* attestd refuses a stranger at once and hangs up: then sending fails, but the refusal can be read. */
+static bool send_or_read(int fd, struct bytes message, struct err *err)
+{
+    return ipc_send(fd, message, NULL, 0, err) || err->code == ERR_UNREACH;
+}
+
 /* Sends on the connection there is; if that one died while it was idle, once more on a new one. */
 static bool send_request(struct attest_client *client, struct attest_call *call, struct err *err)
 {
+    struct bytes message = buf_bytes(&call->request);
     if (client->fd >= 0) {
-        if (ipc_send(client->fd, buf_bytes(&call->request), NULL, 0, err))
+        if (ipc_send(client->fd, message, NULL, 0, err))
             return true;
         disconnect(client);
     }
-    return connect_now(client, err) &&
-           ipc_send(client->fd, buf_bytes(&call->request), NULL, 0, err);
+    return connect_now(client, err) && send_or_read(client->fd, message, err);
 }
 
 static void pump(void *arg)
@@ -246,7 +252,7 @@ static bool ask_connect(const char *socket_path, const struct attest_request *re
     auto_fd int fd = -1;
     if (!attest_request_encode(request, &message, err) ||
         !ipc_connect(socket_path, PROGRAM, timeout_ms, &fd, err) ||
-        !ipc_send(fd, buf_bytes(&message), NULL, 0, err))
+        !send_or_read(fd, buf_bytes(&message), err))
         return false;
     *ret_fd = take_fd(fd);
     return true;

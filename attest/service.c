@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "attest/jobs.h"
 #include "attest/rate.h"
@@ -119,7 +120,7 @@ static bool send_refusal(int fd, const struct err *cause, struct err *err)
 static bool conn_refuse(struct conn *conn, const struct err *cause)
 {
     struct err err = ERR_INIT;
-    log_err(LOG_LEVEL_WARNING, cause, "refused uid %u (pid %d)", (unsigned)conn->peer.uid,
+    log_err(LOG_LEVEL_WARNING, cause, "nothing for uid %u (pid %d)", (unsigned)conn->peer.uid,
         (int)conn->peer.pid);
     if (send_refusal(conn->fd, cause, &err))
         return true;
@@ -300,6 +301,15 @@ static void on_request(void *arg, uint32_t events)
 
 /* -- new connections --------------------------------------------------------------------------- */
 
+/* Unread data at close would make the peer's next receive fail with ECONNRESET in front of the refusal. */
+static void drain(int fd)
+{
+    char scrap[64];
+    (void)shutdown(fd, SHUT_RD);
+    while (recv(fd, scrap, sizeof scrap, MSG_DONTWAIT) > 0)
+        ;
+}
+
 static void refuse_peer(
     struct service *service, int fd, const struct ipc_peer *peer, const struct err *cause)
 {
@@ -307,6 +317,7 @@ static void refuse_peer(
     int64_t now = loop_now_ms();
     if (!send_refusal(fd, cause, &err))
         log_err(LOG_LEVEL_DEBUG, &err, "answer to pid %d", (int)peer->pid);
+    drain(fd);
     if (!rate_allows(&service->stranger_logs, now))
         return;
     rate_take(&service->stranger_logs);

@@ -8,10 +8,13 @@
 #include <tss2/tss2_tctildr.h>
 
 /* A TPM without a resource manager has three slots for objects and three for sessions. */
-#define LOADED_MAX   8
-#define MARSHAL_MAX  4096
-#define NV_CHUNK     512 /* every TPM takes this much; TPM_PT_NV_BUFFER_MAX is larger on most */
-#define PCR_READ_MAX 8   /* turns; a TPM gives 8 values at a time */
+#define LOADED_MAX  8
+#define MARSHAL_MAX 4096
+#define NV_CHUNK    512 /* every TPM takes this much; TPM_PT_NV_BUFFER_MAX is larger on most */
+/* Part 2, 7.4. The library's own macros shift into the sign bit. */
+#define TRANSIENT_FIRST      0x80000000u
+#define LOADED_SESSION_FIRST 0x02000000u
+#define PCR_READ_MAX         8 /* turns; a TPM gives 8 values at a time */
 
 struct tpm {
     TSS2_TCTI_CONTEXT *tcti;
@@ -151,8 +154,8 @@ bool tpm_open(const char *tcti, struct tpm **ret_tpm, struct err *err)
     if (rc != TSS2_RC_SUCCESS)
         return failed(rc, "Esys_Initialize", err);
     if (is_exclusive(tcti)) {
-        reclaim(tpm, TPM2_TRANSIENT_FIRST);
-        reclaim(tpm, TPM2_LOADED_SESSION_FIRST);
+        reclaim(tpm, TRANSIENT_FIRST);
+        reclaim(tpm, LOADED_SESSION_FIRST);
     }
     *ret_tpm = take_ptr(tpm);
     return true;
