@@ -35,11 +35,14 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
 void kbs_client_free(struct kbs_client *client); /* cancels without calling back */
 DEFINE_AUTO(struct kbs_client, kbs_client_free);
 
-/* Calls back exactly once, never from inside, unless cancelled; at the latest after timeout_ms. */
+/*
+ * Calls back exactly once, never from inside, unless cancelled; at the latest after timeout_ms. False, and
+ * no call back: the last failure is still fresh (its error again, with the time of the next try).
+ */
 bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,
     kbs_fetch_fn *fn, void *arg, struct kbs_fetch **ret_fetch, struct err *err) MUST_CHECK;
-void kbs_fetch_cancel(struct kbs_fetch
-        *fetch); /* NULL is fine; a handshake or request that others wait for goes on */
+/* NULL is fine. A handshake, and a request that others wait for, goes on. */
+void kbs_fetch_cancel(struct kbs_fetch *fetch);
 
 /* Attests now if there is no good token. `token` is the JWT, borrowed, NULL on failure. */
 typedef void kbs_token_fn(void *arg, const char *token, const struct err *err);
@@ -51,10 +54,12 @@ void kbs_client_forget(struct kbs_client *client);
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {
     bool has_token;
-    int64_t token_expires_at; /* unix seconds */
-    uint64_t handshakes, handshakes_failed, fetches;
-    int64_t accepted_at; /* unix seconds of the last evidence the KBS gave a token for; 0: never */
-    const char *accepted_evidence; /* primary_evidence JSON of that time; NULL when never */
+    int64_t token_expires_at; /* unix seconds by this machine's clock, measured from its arrival */
+    uint64_t handshakes;      /* that gave a token */
+    uint64_t handshakes_failed, fetches;
+    /* The evidence that the KBS last acted on: it released a resource under it, or found it affirming. */
+    int64_t accepted_at;           /* unix seconds; 0: never */
+    const char *accepted_evidence; /* primary_evidence JSON; NULL when never */
     const char *latest_evidence;   /* the newest evidence made, accepted or not; NULL when never */
     struct err last_refusal;       /* ERR_OK when there was none */
 };

@@ -218,6 +218,10 @@ static void call_free(struct http_call *call)
     loop_timer_free(call->deadline);
     LIST_REMOVE(call, link);
     secret_unref(call->secret_body);
+    /* A session cookie and a token may be in them. */
+    OPENSSL_cleanse(&call->received, sizeof call->received);
+    if (call->body.data)
+        OPENSSL_cleanse(call->body.data, call->body.size);
     buf_done(&call->body);
     free(call);
 }

@@ -41,7 +41,9 @@ struct http_response {
     long status;
     struct bytes body; /* borrowed during the callback */
     char content_type[128];
-    char set_cookie[512]; /* the first Set-Cookie's "name=value" without attributes, "" for none */
+    /* "name=value; name=value" of all Set-Cookie lines without attributes, as `cookie` of a later
+     * request takes it; "" for none. */
+    char set_cookie[512];
     int64_t elapsed_ms;
 };
 

@@ -51,15 +51,19 @@ static bool cookie_pair_ok(struct bytes pair)
     return true;
 }
 
+/* All pairs go into one Cookie header (RFC 6265 section 5.4): a balancer in front may add its own. */
 static void keep_cookie(struct http_headers *headers, struct bytes value)
 {
     const uint8_t *end = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
     struct bytes pair = trim(bytes_of(value.data, end ? (size_t)(end - value.data) : value.len));
-    headers->cookie_seen = true;
-    if (pair.len == 0 || pair.len >= sizeof headers->set_cookie || !cookie_pair_ok(pair))
+    size_t used = strlen(headers->set_cookie);
+    size_t gap = used > 0 ? 2 : 0;
+    if (pair.len == 0 || used + gap + pair.len >= sizeof headers->set_cookie ||
+        !cookie_pair_ok(pair))
         return;
-    memcpy(headers->set_cookie, pair.data, pair.len);
-    headers->set_cookie[pair.len] = '\0';
+    memcpy(headers->set_cookie + used, "; ", gap);
+    memcpy(headers->set_cookie + used + gap, pair.data, pair.len);
+    headers->set_cookie[used + gap + pair.len] = '\0';
 }
 
 bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err)
@@ -77,7 +81,7 @@ bool http_headers_line(struct http_headers *headers, struct bytes line, struct e
     }
     if (headers->content_type[0] == '\0' && value_of(line, "Content-Type", &value))
         keep_content_type(headers, value);
-    else if (!headers->cookie_seen && value_of(line, "Set-Cookie", &value))
+    else if (value_of(line, "Set-Cookie", &value))
         keep_cookie(headers, value);
     return true;
 }

@@ -14,9 +14,9 @@
 struct http_headers {
     size_t bytes, count;
     char content_type[128]; /* as sent, printable ASCII; cut when longer; "" for none */
-    char set_cookie
-        [512]; /* "name=value" of the first Set-Cookie (RFC 6265 section 5.2); "" for none or one that cannot be sent back */
-    bool cookie_seen;
+    /* "name=value; name=value" of all Set-Cookie lines (RFC 6265 section 5.2), as one Cookie header;
+     * a pair that could not be sent back is left out. */
+    char set_cookie[512];
 };
 
 /* ERR_FORMAT when over a limit. */

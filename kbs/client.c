@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "kbs/client.h"
+
+#include <time.h>
+
+#include "crypt/jwe.h"
+#include "kbs/flight.h"
+#include "kbs/origin.h"
+#include "kbs/refusal.h"
+
+#define REQUEST_DEFAULT_MS 10000
+#define ATTEST_DEFAULT_MS  20000
+#define REQUESTS_MAX       8 /* resources under way at once; the rest queues */
+#define RESOURCE_PATH      "/kbs/v0/resource/"
+/* A JWE around nothing: header, wrapped key, iv, tag. */
+#define JWE_FRAME 4096
+
+struct token_wait {
+    TAILQ_ENTRY(token_wait) link;
+    struct kbs_client *client;
+    struct loop_timer *deadline;
+    int64_t timeout_ms;
+    kbs_token_fn *fn;
+    void *arg;
+};
+
+struct kbs_client {
+    struct loop *loop;
+    struct http *http;
+    struct attest_client *attest;
+    struct loop_timer *pump;
+    char url[ORIGIN_SIZE];
+    char tee[PROTO_TEE_MAX];
+    int64_t request_timeout_ms, attest_timeout_ms;
+    size_t resource_max;
+
+    struct kbs_session *session;
+    struct handshake *handshake;
+    struct backoff backoff; /* of handshakes */
+    struct flights flights;
+    TAILQ_HEAD(, token_wait) token_waits;
+    bool *freed; /* set by kbs_client_free, for the function that is calling back */
+
+    uint64_t handshakes, handshakes_failed, fetches;
+    int64_t accepted_at;
+    char *accepted_evidence, *latest_evidence;
+    struct err last_refusal;
+};
+
+static bool has_good_token(const struct kbs_client *client)
+{
+    return client->session && kbs_session_good(client->session, loop_now_ms());
+}
+
+/* -- what is remembered for people --------------------------------------------------------------- */
+
+static void note_refusal(struct kbs_client *client, const struct err *err)
+{
+    if (err->code == ERR_DENIED_POLICY)
+        client->last_refusal = *err;
+}
+
+static void keep_text(char **slot, const char *text)
+{
+    char *copy = strdup(text);
+    if (!copy)
+        return;
+    free(*slot);
+    *slot = copy;
+}
+
+/* The KBS acted on this session's evidence: later evidence is compared with it. */
+static void note_accepted(struct kbs_client *client, const struct kbs_session *session)
+{
+    const char *evidence = kbs_session_evidence(session);
+    if (client->accepted_evidence && strcmp(client->accepted_evidence, evidence) == 0)
+        return;
+    keep_text(&client->accepted_evidence, evidence);
+    client->accepted_at = (int64_t)time(NULL);
+}
+
+/* -- resources --------------------------------------------------------------------------------- */
+
+static bool open_resource(const struct kbs_client *client, const struct flight *flight,
+    struct bytes body, struct secret **ret_plaintext, struct err *err)
+{
+    auto_secret *plaintext = NULL;
+    if (!jwe_decrypt(body, kbs_session_key(flight->session), &plaintext, err))
+        return err_wrap(err, "answer of KBS %s", client->url);
+    if (secret_len(plaintext) > client->resource_max)
+        return err_set(err, ERR_FORMAT, "KBS %s sends %zu bytes; at most %zu are taken",
+            client->url, secret_len(plaintext), client->resource_max);
+    *ret_plaintext = take_ptr(plaintext);
+    return true;
+}
+
+static bool resource_fail(struct kbs_client *client, struct flight *flight, const struct err *err)
+{
+    struct err told = *err;
+    err_wrap(&told, "%s", flight->uri);
+    note_refusal(client, &told);
+    return flight_end(flight, NULL, true, &told);
+}
+
+/* The KBS does not take the token. If another flight had it replaced meanwhile, that one is used. */
+static void renew(struct kbs_client *client, struct flight *flight)
+{
+    flight->renewed = true;
+    if (client->session == flight->session)
+        kbs_session_unref(take_ptr(client->session));
+    flight_queue(flight);
+}
+
+static void on_resource(void *arg, const struct http_response *response, const struct err *err)
+{
+    struct flight *flight = arg;
+    struct kbs_client *client = CONTAINER_OF(flight->flights, struct kbs_client, flights);
+    auto_secret *plaintext = NULL;
+    struct err cause = *err;
+    flight->call = NULL;
+    if (response && response->status != 200) {
+        bool again = refusal_explain(REFUSAL_RESOURCE, client->url, response, &cause);
+        if (again && !flight->renewed)
+            renew(client, flight);
+        else
+            resource_fail(client, flight, &cause);
+    } else if (!response || !open_resource(client, flight, response->body, &plaintext, &cause)) {
+        resource_fail(client, flight, &cause);
+    } else {
+        note_accepted(client, flight->session);
+        flight_end(flight, plaintext, false, &cause);
+    }
+}
+
+static bool ask_resource(struct kbs_client *client, struct flight *flight, struct err *err)
+{
+    struct http_call *call = NULL;
+    auto_buf url = BUF_INIT(2 * KBS_URI_MAX);
+    if (!buf_printf(&url, err, "%s" RESOURCE_PATH "%s", client->url, flight->path))
+        return false;
+    /* The bearer token alone: given a cookie, Trustee would use its session, which ends after five minutes (A.3). */
+    struct http_request request = {.method = "GET",
+        .url = buf_text(&url),
+        .bearer = kbs_session_token(client->session),
+        .timeout_ms = client->request_timeout_ms,
+        .response_max = client->resource_max / 3 * 4 + JWE_FRAME};
+    if (!http_send(client->http, &request, on_resource, flight, &call, err))
+        return false;
+    flight_asked(flight, client->session, call);
+    return true;
+}
+
+/* -- token ------------------------------------------------------------------------------------- */
+
+static void token_wait_free(struct token_wait *wait)
+{
+    TAILQ_REMOVE(&wait->client->token_waits, wait, link);
+    loop_timer_free(wait->deadline);
+    free(wait);
+}
+
+/* `session` NULL: there is none, because of `err`. False when the client was freed meanwhile. */
+static bool tell_token(
+    struct kbs_client *client, struct kbs_session *session, const struct err *err)
+{
+    AUTO(kbs_session_unref) struct kbs_session *held = session ? kbs_session_ref(session) : NULL;
+    struct token_wait *wait;
+    bool freed = false;
+    client->freed = &freed;
+    while ((wait = TAILQ_FIRST(&client->token_waits))) {
+        kbs_token_fn *fn = wait->fn;
+        void *arg = wait->arg;
+        token_wait_free(wait);
+        fn(arg, held ? kbs_session_token(held) : NULL, err);
+        if (freed)
+            return false;
+    }
+    client->freed = NULL;
+    return true;
+}
+
+/* Everybody who needs a token hears why there is none. Nobody joins meanwhile: the back-off has begun. */
+static void fail_waiting(struct kbs_client *client, const struct err *err)
+{
+    struct flight *flight;
+    if (!tell_token(client, NULL, err))
+        return;
+    while ((flight = TAILQ_FIRST(&client->flights.queue)))
+        if (!flight_end(flight, NULL, false, err))
+            return;
+}
+
+static void handshake_failed(struct kbs_client *client, const struct err *err)
+{
+    struct err told = *err;
+    client->handshakes_failed++;
+    note_refusal(client, &told);
+    backoff_fail(&client->backoff, loop_now_ms(), &told);
+    fail_waiting(client, &told);
+}
+
+static void take_session(struct kbs_client *client, struct kbs_session *session)
+{
+    client->handshakes++;
+    backoff_clear(&client->backoff);
+    kbs_session_unref(client->session);
+    client->session = kbs_session_ref(session);
+    if (kbs_session_affirming(session))
+        note_accepted(client, session);
+    loop_timer_set(client->pump, 0);
+}
+
+static void on_handshake(
+    void *arg, struct kbs_session *session, const char *evidence, const struct err *err)
+{
+    struct kbs_client *client = arg;
+    AUTO(handshake_free) struct handshake *ended = take_ptr(client->handshake);
+    struct err over = ERR_INIT;
+    if (evidence)
+        keep_text(&client->latest_evidence, evidence);
+    if (!session) {
+        handshake_failed(client, err);
+    } else if (!kbs_session_good(session, loop_now_ms())) {
+        err_set(&over, ERR_FORMAT, "KBS %s: its token was over before it arrived (%lld ms left)",
+            client->url, (long long)kbs_session_left(session, loop_now_ms()));
+        handshake_failed(client, &over);
+    } else {
+        take_session(client, session);
+    }
+}
+
+static void start_handshake(struct kbs_client *client)
+{
+    struct err err = ERR_INIT;
+    struct handshake_conf conf = {.http = client->http,
+        .attest = client->attest,
+        .url = client->url,
+        .tee = client->tee,
+        .request_timeout_ms = client->request_timeout_ms,
+        .attest_timeout_ms = client->attest_timeout_ms};
+    if (!backoff_over(&client->backoff, loop_now_ms(), &err))
+        fail_waiting(client, &err);
+    else if (!handshake_new(&conf, on_handshake, client, &client->handshake, &err))
+        handshake_failed(client, &err);
+}
+
+/* Moves everything that can move. Runs from the loop alone, never from inside a call of ours. */
+static void pump(void *arg)
+{
+    struct kbs_client *client = arg;
+    struct err err = ERR_INIT;
+    struct flight *flight;
+    if (has_good_token(client) && !tell_token(client, client->session, &err))
+        return;
+    while (client->flights.asked < REQUESTS_MAX && has_good_token(client) &&
+           (flight = TAILQ_FIRST(&client->flights.queue)))
+        if (!ask_resource(client, flight, &err) && !resource_fail(client, flight, &err))
+            return;
+    bool wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
+    if (wanted && !has_good_token(client) && !client->handshake)
+        start_handshake(client);
+}
+
+/* A request that needs a handshake is refused at once while the last one's failure is fresh. */
+static bool may_wait(const struct kbs_client *client, struct err *err)
+{
+    return has_good_token(client) || client->handshake ||
+           backoff_over(&client->backoff, loop_now_ms(), err);
+}
+
+/* -- the public side ----------------------------------------------------------------------------- */
+
+static bool take_url(struct kbs_client *client, const struct kbs_client_conf *conf, struct err *err)
+{
+    if (!conf->url || !conf->attest_socket)
+        return err_set(
+            err, ERR_CONFIG, "the URL of the KBS and the socket of sealed-attestd are both needed");
+    if (!origin_of(conf->url, conf->http.allow_plain, client->url, err))
+        return err_wrap(err, "url of the KBS");
+    const char *path = strchr(strstr(conf->url, "://") + 3, '/');
+    if (path && path[1] != '\0')
+        return err_set(err, ERR_CONFIG, "url of the KBS: \"%.200s\" has a path; give only %s",
+            conf->url, client->url);
+    return true;
+}
+
+bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
+    struct kbs_client **ret_client, struct err *err)
+{
+    AUTO(kbs_client_free) struct kbs_client *client = calloc(1, sizeof *client);
+    if (!client)
+        return err_nomem(err);
+    client->loop = loop;
+    TAILQ_INIT(&client->token_waits);
+    if (conf->tee && strlen(conf->tee) >= sizeof client->tee)
+        return err_set(err, ERR_CONFIG, "tee \"%.40s\" is no name of a TEE", conf->tee);
+    memcpy(client->tee, conf->tee ? conf->tee : "", conf->tee ? strlen(conf->tee) : 0);
+    client->request_timeout_ms =
+        conf->request_timeout_ms > 0 ? conf->request_timeout_ms : REQUEST_DEFAULT_MS;
+    client->attest_timeout_ms =
+        conf->attest_timeout_ms > 0 ? conf->attest_timeout_ms : ATTEST_DEFAULT_MS;
+    client->resource_max = conf->resource_max > 0 && conf->resource_max < SECRET_SIZE_MAX
+                               ? conf->resource_max
+                               : SECRET_SIZE_MAX;
+    if (!loop_timer_new(loop, pump, client, &client->pump, err))
+        return false;
+    flights_init(&client->flights, loop, client->pump, &client->handshake);
+    if (!take_url(client, conf, err) || !http_new(loop, &conf->http, &client->http, err) ||
+        !attest_client_new(loop, conf->attest_socket, &client->attest, err))
+        return false;
+    *ret_client = take_ptr(client);
+    return true;
+}
+
+void kbs_client_free(struct kbs_client *client)
+{
+    if (!client)
+        return;
+    if (client->freed)
+        *client->freed = true;
+    handshake_free(client->handshake);
+    if (client->pump)
+        flights_done(&client->flights);
+    while (!TAILQ_EMPTY(&client->token_waits))
+        token_wait_free(TAILQ_FIRST(&client->token_waits));
+    kbs_session_unref(client->session);
+    attest_client_free(client->attest);
+    http_free(client->http);
+    loop_timer_free(client->pump);
+    free(client->accepted_evidence);
+    free(client->latest_evidence);
+    free(client);
+}
+
+bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,
+    kbs_fetch_fn *fn, void *arg, struct kbs_fetch **ret_fetch, struct err *err)
+{
+    struct flight *flight = NULL;
+    if (!may_wait(client, err) || !flight_board(&client->flights, uri, &flight, err))
+        return false;
+    if (!flight_wait(flight, timeout_ms, fn, arg, ret_fetch, err)) {
+        if (TAILQ_EMPTY(&flight->waiters))
+            flight_rest(flight);
+        return false;
+    }
+    client->fetches++;
+    return true;
+}
+
+static void on_token_deadline(void *arg)
+{
+    struct token_wait *wait = arg;
+    struct kbs_client *client = wait->client;
+    kbs_token_fn *fn = wait->fn;
+    void *fn_arg = wait->arg;
+    struct err err = ERR_INIT;
+    err_set(&err, ERR_TIMEOUT, "KBS %s: no token within %lld ms, waiting for %s", client->url,
+        (long long)wait->timeout_ms,
+        client->handshake ? handshake_step(client->handshake) : "its turn");
+    token_wait_free(wait);
+    fn(fn_arg, NULL, &err);
+}
+
+bool kbs_client_attest(
+    struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err)
+{
+    if (!may_wait(client, err))
+        return false;
+    struct token_wait *wait = calloc(1, sizeof *wait);
+    if (!wait)
+        return err_nomem(err);
+    *wait = (struct token_wait){.client = client, .timeout_ms = timeout_ms, .fn = fn, .arg = arg};
+    if (!loop_timer_new(client->loop, on_token_deadline, wait, &wait->deadline, err)) {
+        free(wait);
+        return false;
+    }
+    loop_timer_set(wait->deadline, timeout_ms);
+    TAILQ_INSERT_TAIL(&client->token_waits, wait, link);
+    loop_timer_set(client->pump, 0);
+    return true;
+}
+
+void kbs_client_forget(struct kbs_client *client)
+{
+    /* Evidence made before this call counts no more, so a handshake that has begun starts over. */
+    handshake_free(take_ptr(client->handshake));
+    kbs_session_unref(take_ptr(client->session));
+    backoff_clear(&client->backoff);
+    flights_drop_failures(&client->flights);
+    loop_timer_set(client->pump, 0);
+}
+
+void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
+{
+    int64_t left = client->session ? kbs_session_left(client->session, loop_now_ms()) : 0;
+    *ret_state = (struct kbs_client_state){.has_token = left > 0,
+        .token_expires_at = left > 0 ? (int64_t)time(NULL) + left / 1000 : 0,
+        .handshakes = client->handshakes,
+        .handshakes_failed = client->handshakes_failed,
+        .fetches = client->fetches,
+        .accepted_at = client->accepted_at,
+        .accepted_evidence = client->accepted_evidence,
+        .latest_evidence = client->latest_evidence,
+        .last_refusal = client->last_refusal};
+}
