@@ -10,3 +10,7 @@ sealed_fuzz(jwk crypt)
 sealed_fuzz(jws crypt)
 sealed_fuzz(jwe crypt)
 sealed_fuzz(sealed crypt)
+
+sealed_probe(jose_probe crypt)
+sealed_it(jose)
+sealed_it(jwcrypto)
