@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The main job: both kinds of secret are read through the mount; what is wrong with a sealed string, the guest or the broker is refused
+# with the errno that the manual promises, and never as an empty file or the raw string.
+. "$(dirname "$0")/lib.sh"
+. "$HERE/stack.sh"
+stack_up
+
+seal_vault password "correct horse"
+seal_envelope letter "a longer text, encrypted into the file"
+seal_envelope db/key "bound" --context db/key
+echo "as it is" >"$SOURCE/plain"
+: >"$SOURCE/empty"
+
+# What must not open.
+"$BIN/sealed" keygen signing "$DIR/stranger" --kid kbs:///team/signing-key/main >/dev/null
+"$BIN/sealed" seal vault --key "$DIR/stranger-private.json" -o "$SOURCE/forged" kbs:///team/secret/password
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" --kid kbs:///team/signing-key/nobody -o "$SOURCE/unknown-signer" kbs:///team/secret/password
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" --kid kbs:///team/secret/password -o "$SOURCE/wrong-type-signer" kbs:///team/secret/password
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/missing" kbs:///team/secret/none
+cp "$SOURCE/db/key" "$SOURCE/moved" # sealed for db/key
+sed 's/./X/40' "$SOURCE/password" >"$SOURCE/bent"
+echo "sealed.fakejwsheader.e30.fakesignature" >"$SOURCE/unsigned"
+echo "sealed.nonsense" >"$SOURCE/malformed"
+python3 - "$SOURCE/letter" "$SOURCE/tampered" "$DIR" <<'PY'
+# The ciphertext is changed and signed again by the right signer: only the AEAD tag can tell.
+import base64, json, sys
+from jwcrypto import jwk, jws
+source, target, home = sys.argv[1:]
+header, payload, _ = open(source).read().strip()[len("sealed."):].split(".")
+pad = lambda text: text + "=" * (-len(text) % 4)
+body = json.loads(base64.urlsafe_b64decode(pad(payload)))
+data = bytearray(base64.b64decode(body["encrypted_data"])); data[0] ^= 1
+body["encrypted_data"] = base64.b64encode(bytes(data)).decode()
+token = jws.JWS(json.dumps(body).encode())
+token.add_signature(jwk.JWK.from_json(open(home + "/team-private.json").read()), None,
+                    base64.urlsafe_b64decode(pad(header)).decode())
+open(target, "w").write("sealed." + token.serialize(compact=True))
+PY
+
+sealed_mount
+read_is password "correct horse"
+read_is letter "a longer text, encrypted into the file"
+read_is db/key "bound"
+read_is plain "as it is"
+read_is empty ""
+equal "one handshake served all" 1 "$(sealed_stat .handshakes)"
+equal "the worker runs as sealedfs" sealedfs "$(ps -o user:20= -p "$(pgrep -P "$PID_sealedfs" | head -1)" | tr -d ' ')"
+
+open_fails forged EKEYREJECTED
+open_fails unknown-signer ENOKEY
+open_fails wrong-type-signer EKEYREJECTED
+open_fails missing ENOKEY
+open_fails moved EKEYREJECTED
+open_fails tampered EKEYREJECTED
+open_fails unsigned EKEYREJECTED
+open_fails malformed EBADMSG
+for name in bent forged malformed tampered; do
+    equal "$name gives no byte" "" "$(cat "$MNT/$name" 2>/dev/null || true)"
+done
+refused "explain names the context" "context" sh -c "'$BIN/sealed' explain '$MNT/moved'; false"
+
+# The control socket: the same resolver, its own exit statuses.
+equal "sealed get" "correct horse" "$("$BIN/sealed" get kbs:///team/secret/password)"
+equal "sealed unseal" "bound" "$("$BIN/sealed" unseal --path db/key "$SOURCE/db/key")"
+set +e
+"$BIN/sealed" get kbs:///team/secret/none 2>/dev/null; equal "exit status of a missing resource" 11 $?
+"$BIN/sealed" unseal --path elsewhere "$SOURCE/db/key" 2>/dev/null; equal "exit status of a wrong context" 5 $?
+set -e
+# setpriv, not su: nobody has no shell.
+refused "nobody may not use the agent" "allow_users" setpriv --reuid=65534 --regid=65534 --clear-groups "$BIN/sealed" get kbs:///team/secret/password --socket "$DIR/control.sock"
+
+# A change in the source shows at the next open; a deleted resource after a flush.
+seal_envelope letter "rewritten"
+read_is letter "rewritten"
+kbs delete kbs:///team/secret/password >/dev/null
+read_is password "correct horse" # still fresh in memory
+flush
+open_fails password ENOKEY
+read_is letter "rewritten"
+sealed_unmount
