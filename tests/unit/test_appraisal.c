@@ -83,6 +83,14 @@ static void test_tpm_differs(void **state)
     assert_int_equal(json_object_size(bad), 5);
 }
 
+static void test_tpm_differs_first(void **state)
+{
+    (void)state;
+    auto_appraisal appraisal = {0};
+    appraise_tpm("{\"tpm_pcr11\":[\"" DIGEST_B "\"],\"tpm_pcr07\":[\"" DIGEST_B "\"]}",
+        APPRAISAL_WARNING, 33, &appraisal);
+}
+
 static void test_tpm_fails_closed(void **state)
 {
     (void)state;
@@ -108,7 +116,9 @@ static void test_tpm_fails_closed(void **state)
         appraise_tpm(references[i], APPRAISAL_WARNING, 33, &appraisal);
         assert_true(json_array_size(appraisal.findings) > 0);
     }
-    auto_appraisal none = {0};
+    auto_appraisal none = {0}, beyond = {0};
+    appraise_tpm("{\"tpm_pcr24\":[\"" DIGEST_A "\"]}", APPRAISAL_WARNING, 33, &beyond);
+    assert_non_null(strstr(json_member_text(finding(&beyond, "tpm"), "rule"), "no such PCR"));
     appraise_tpm("{}", APPRAISAL_WARNING, 33, &none);
     assert_non_null(strstr(json_member_text(finding(&none, "tpm"), "rule"),
         "no reference value named tpm_pcrNN is registered"));
@@ -192,6 +202,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tpm_match),
         cmocka_unit_test(test_tpm_differs),
+        cmocka_unit_test(test_tpm_differs_first),
         cmocka_unit_test(test_tpm_fails_closed),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_unknown_tee),

@@ -187,6 +187,28 @@ static void test_all_reasons(void **state)
         assert_true(verdict.reasons[i].got[0] && verdict.reasons[i].expected[0]);
 }
 
+/* Only a 32-byte digest can stand in PCR 8: another length is refused even where the hash would agree. */
+static void test_init_data_length(void **state)
+{
+    (void)state;
+    static const size_t lens[] = {1, 20, 31, 33, 48, 64};
+    for (size_t i = 0; i < ARRAY_LEN(lens); i++) {
+        struct err err = ERR_INIT;
+        uint8_t extended[32 + 64] = {0};
+        struct tpm_fake fake = good_fake();
+        auto_json *evidence = NULL;
+        auto_verdict verdict = {0};
+        memset(extended + 32, 0x5a, 64);
+        SHA256(extended, 32 + lens[i], fake.pcrs[8]);
+        assert_done(tpm_fake_evidence(&fake, &evidence, &err), &err);
+        struct verify_input input = {
+            evidence, bytes_of(report_data, sizeof report_data), bytes_of(extended + 32, lens[i])};
+        assert_done(verifier_tpm.verify(&input, &verdict, &err), &err);
+        assert_refused_by(&verdict, "tpm.init-data");
+        assert_non_null(strstr(verdict.reasons[0].expected, "32 bytes"));
+    }
+}
+
 static void test_bad_files(void **state)
 {
     (void)state;
@@ -333,6 +355,7 @@ int main(void)
         cmocka_unit_test(test_real_quote),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_all_reasons),
+        cmocka_unit_test(test_init_data_length),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_damage),
         cmocka_unit_test(test_every_byte),

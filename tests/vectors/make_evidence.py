@@ -140,6 +140,8 @@ def tpm_cases():
     yield "nonce-empty", "tpm.nonce", evidence(extra=b"")
     yield "ak-rsa-1024", "tpm.ak", evidence(key=rsa.generate_private_key(65537, 1024))
     yield "ak-rsa-1536", "tpm.ak", evidence(key=rsa.generate_private_key(65537, 1536))
+    yield "ak-rsa-2040", "tpm.ak", evidence(key=rsa.generate_private_key(65537, 2040))
+    yield "ak-rsa-4104", "tpm.ak", evidence(key=rsa.generate_private_key(65537, 4104))
     yield "ak-exponent-3", "tpm.ak", evidence(key=rsa.generate_private_key(3, 2048))
     yield "ak-ec", "tpm.ak", evidence(key=ec.generate_private_key(ec.SECP256R1()))
     yield "ak-trailing", "tpm.ak", evidence(ak=spki(GOOD_KEY) + b"\0")
