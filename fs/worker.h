@@ -52,3 +52,21 @@ bool worker_find_refusal(
 /* Path in the caller's terms ("/sealed/..data/db/password" or "db/password") -> normal form below
  * the mount, "" when it lies outside. */
 void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size);
+
+/* -- for fs/sealedfs.c --------------------------------------------------------------------------- */
+
+struct worker_conf {
+    struct loop *loop;
+    struct resolver *resolver;
+    const struct sealedfs_conf *conf;
+    const char *source; /* NULL: no mount */
+    const char *mountpoint;
+    int requests_fd, events_fd, fuse_fd, table_fd; /* the last two -1 without mount; all borrowed */
+};
+
+bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, struct err *err)
+    MUST_CHECK;
+/* After privilege is dropped: takes the mount over, starts the threads. */
+bool worker_start(struct worker *worker, struct err *err) MUST_CHECK;
+/* Tells the monitor that the mount answers, and from now on obeys it. */
+bool worker_ready(struct worker *worker, struct err *err) MUST_CHECK;

@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/handle.h"
+
+#include <errno.h>
+#include <pthread.h>
+
+#define SLOT_BITS 24
+
+struct handles {
+    struct nodetable_data *table;
+    pthread_mutex_t lock; /* for finding slots; a slot itself is its opener's */
+    struct handle *held;  /* by slot */
+    uint32_t *free_slots;
+    size_t free_count;
+    size_t count;
+};
+
+static bool take_slot(struct handles *handles, uint32_t *ret_slot)
+{
+    bool found = true;
+    pthread_mutex_lock(&handles->lock);
+    if (handles->free_count > 0)
+        *ret_slot = handles->free_slots[--handles->free_count];
+    else if (handles->table->handle_high < NODETABLE_HANDLES)
+        *ret_slot = handles->table->handle_high++;
+    else
+        found = false;
+    handles->count += found;
+    pthread_mutex_unlock(&handles->lock);
+    return found;
+}
+
+static void give_slot(struct handles *handles, uint32_t slot)
+{
+    pthread_mutex_lock(&handles->lock);
+    handles->free_slots[handles->free_count++] = slot;
+    handles->count--;
+    pthread_mutex_unlock(&handles->lock);
+}
+
+static void hold(struct handle *handle, uint64_t node, struct pin *pin, struct secret *secret)
+{
+    handle->pin = pin_ref(pin);
+    handle->secret = secret ? secret_ref(secret) : NULL;
+    __atomic_store_n(&handle->node, node, __ATOMIC_RELEASE);
+}
+
+bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct secret *secret,
+    uint64_t *ret_fh, struct err *err)
+{
+    uint32_t slot;
+    if (!take_slot(handles, &slot))
+        return err_set_at(
+            err, ERR_NOMEM, ENFILE, __FILE__, __LINE__, "%u files are open", NODETABLE_HANDLES);
+    struct handle_record *record = &handles->table->handles[slot];
+    uint32_t uses = record->uses + 1;
+    *record = (struct handle_record){.node = node,
+        .dev = pin->st.st_dev,
+        .ino = pin->st.st_ino,
+        .ctime_sec = pin->st.st_ctim.tv_sec,
+        .ctime_nsec = pin->st.st_ctim.tv_nsec,
+        .length = secret ? (int64_t)secret_len(secret) : -1,
+        .uses = uses};
+    hold(&handles->held[slot], node, pin, secret);
+    __atomic_store_n(&record->fh, (uint64_t)uses << SLOT_BITS | (slot + 1), __ATOMIC_RELEASE);
+    *ret_fh = record->fh;
+    return true;
+}
+
+const struct handle *handle_find(struct handles *handles, uint64_t fh)
+{
+    if (!nodetable_find_handle(handles->table, fh))
+        return NULL;
+    struct handle *handle = &handles->held[nodetable_slot(fh)];
+    return __atomic_load_n(&handle->node, __ATOMIC_ACQUIRE) ? handle : NULL;
+}
+
+bool handle_orphan(struct handles *handles, uint64_t fh, struct handle_record *ret_record)
+{
+    const struct handle_record *record = nodetable_find_handle(handles->table, fh);
+    if (!record || handle_find(handles, fh))
+        return false;
+    *ret_record = *record;
+    return true;
+}
+
+static bool is_same(
+    const struct handle_record *record, const struct pin *pin, const struct secret *secret)
+{
+    return record->dev == pin->st.st_dev && record->ino == pin->st.st_ino &&
+           record->ctime_sec == pin->st.st_ctim.tv_sec &&
+           record->ctime_nsec == pin->st.st_ctim.tv_nsec &&
+           record->length == (secret ? (int64_t)secret_len(secret) : -1);
+}
+
+bool handle_adopt(
+    struct handles *handles, uint64_t fh, struct pin *pin, struct secret *secret, struct err *err)
+{
+    const struct handle_record *record = nodetable_find_handle(handles->table, fh);
+    if (!record || !is_same(record, pin, secret))
+        return err_set_at(err, ERR_IO, ESTALE, __FILE__, __LINE__,
+            "the file has changed since it was opened, and the worker that had it open is gone");
+    struct handle *handle = &handles->held[nodetable_slot(fh)];
+    pthread_mutex_lock(&handles->lock);
+    if (!handle->node) /* two reads may come at once */
+        hold(handle, record->node, pin, secret);
+    pthread_mutex_unlock(&handles->lock);
+    return true;
+}
+
+void handle_close(
+    struct handles *handles, uint64_t fh, uint64_t *ret_node, bool *ret_held, bool *ret_sealed)
+{
+    *ret_node = 0;
+    *ret_held = false;
+    *ret_sealed = false;
+    struct handle_record *record = nodetable_find_handle(handles->table, fh);
+    if (!record)
+        return;
+    uint32_t slot = nodetable_slot(fh);
+    struct handle *handle = &handles->held[slot];
+    *ret_node = record->node;
+    *ret_held = handle->node != 0;
+    *ret_sealed = record->length >= 0;
+    record->fh = 0;
+    pin_unref(handle->pin);
+    secret_unref(handle->secret);
+    *handle = (struct handle){0};
+    give_slot(handles, slot);
+}
+
+size_t handles_count(struct handles *handles)
+{
+    pthread_mutex_lock(&handles->lock);
+    size_t count = handles->count;
+    pthread_mutex_unlock(&handles->lock);
+    return count;
+}
+
+bool handles_new(struct nodetable_data *table, struct handles **ret_handles, struct err *err)
+{
+    AUTO(handles_free) struct handles *handles = calloc(1, sizeof *handles);
+    if (!handles)
+        return err_nomem(err);
+    handles->table = table;
+    pthread_mutex_init(&handles->lock, NULL);
+    handles->held = calloc(NODETABLE_HANDLES, sizeof *handles->held);
+    handles->free_slots = calloc(NODETABLE_HANDLES, sizeof *handles->free_slots);
+    if (!handles->held || !handles->free_slots)
+        return err_nomem(err);
+    for (uint32_t slot = 0; slot < table->handle_high; slot++)
+        if (table->handles[slot].fh == 0)
+            handles->free_slots[handles->free_count++] = slot;
+        else
+            handles->count++;
+    *ret_handles = take_ptr(handles);
+    return true;
+}
+
+void handles_free(struct handles *handles)
+{
+    if (!handles)
+        return;
+    for (uint32_t slot = 0; handles->held && slot < handles->table->handle_high; slot++) {
+        pin_unref(handles->held[slot].pin);
+        secret_unref(handles->held[slot].secret);
+    }
+    pthread_mutex_destroy(&handles->lock);
+    free(handles->held);
+    free(handles->free_slots);
+    free(handles);
+}

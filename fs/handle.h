@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Open files by the number that the kernel keeps for us (fh). What a handle is of stands in the node table; what it holds (a descriptor, a
+ * plaintext) is this worker's own. A handle of a dead worker is an orphan: it is there, holds nothing, and is taken up
+ * again when somebody reads from it, provided that the file is still the same.
+ */
+#pragma once
+
+#include "crypt/base/secret.h"
+#include "fs/nodetable.h"
+#include "fs/source.h"
+
+struct handles;
+
+struct handle {
+    struct pin *pin;
+    struct secret *secret; /* NULL: not a sealed file */
+    uint64_t node;
+};
+
+bool handles_new(struct nodetable_data *table, struct handles **ret_handles, struct err *err)
+    MUST_CHECK;
+void handles_free(struct handles *handles);
+DEFINE_AUTO(struct handles, handles_free);
+
+/* Takes references. Any thread, as all below. */
+bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct secret *secret,
+    uint64_t *ret_fh, struct err *err) MUST_CHECK;
+/* NULL: not known, or an orphan. Valid until handle_close: the kernel closes only after the last read was answered. */
+const struct handle *handle_find(struct handles *handles, uint64_t fh);
+/* The node of an orphan, and what it was opened on. */
+bool handle_orphan(struct handles *handles, uint64_t fh, struct handle_record *ret_record);
+/* An orphan takes these up. ESTALE in err.sys_errno when the file or the length is another one now. */
+bool handle_adopt(struct handles *handles, uint64_t fh, struct pin *pin, struct secret *secret,
+    struct err *err) MUST_CHECK;
+/* *ret_node 0: it was not known. *ret_held: it was no orphan. */
+void handle_close(
+    struct handles *handles, uint64_t fh, uint64_t *ret_node, bool *ret_held, bool *ret_sealed);
+size_t handles_count(struct handles *handles);

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's half: asks the monitor and waits for its answer. Any thread; one request at a time is under way. */
+#pragma once
+
+#include <pthread.h>
+
+#include "fs/monitor_wire.h"
+
+struct monitor_client {
+    int fd; /* borrowed */
+    uint32_t number;
+    pthread_mutex_t lock;
+};
+
+void monitor_client_init(struct monitor_client *client, int fd);
+/* err.sys_errno is what open(2) said, when the file is the cause; 0 when the monitor is. */
+bool monitor_open(struct monitor_client *client, const char *path, int *ret_fd, struct err *err)
+    MUST_CHECK;
+/* Entries after `cookie` into `message`, which ret_answer borrows from. */
+bool monitor_list(struct monitor_client *client, const char *path, uint64_t cookie,
+    struct buf *message, struct monitor_answer *ret_answer, struct err *err) MUST_CHECK;

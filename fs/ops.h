@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * FUSE operations: the only file that includes libfuse. Threads of its own read the kernel's requests and answer them from memory or
+ * by a round trip to the monitor, never by the network: an open that needs a secret is parked (fs/park.h). A second kind of
+ * thread drops page caches, since the kernel may call back into us while it does so.
+ *
+ * Entries and attributes are never cached by the kernel (timeouts 0): each open walks, asks and checks permissions on what is there now.
+ */
+#pragma once
+
+#include "fs/cache.h"
+#include "fs/handle.h"
+#include "fs/park.h"
+#include "fs/tree.h"
+
+struct ops;
+
+struct ops_conf {
+    int fuse_fd; /* mounted already; borrowed */
+    unsigned threads;
+    struct nodetable_data *table;
+    const struct source *source;
+    struct tree *tree;
+    struct handles *handles;
+    struct cache *cache;
+    struct resolver *resolver;
+    int64_t maximum; /* size shown for a sealed file of unknown length */
+    void (*unmounted)(
+        void *arg); /* on a thread of ops, once: the kernel has closed the connection */
+    void *arg;
+};
+
+bool ops_new(const struct ops_conf *conf, struct ops **ret_ops, struct err *err) MUST_CHECK;
+/* Completes the handshake with the kernel (waits for it), or takes over the connection of a dead worker. */
+bool ops_start(struct ops *ops, struct park *park, struct err *err) MUST_CHECK;
+/* Starts the threads; call after privilege is dropped. */
+bool ops_run(struct ops *ops, struct err *err) MUST_CHECK;
+/* park's reply function; arg is the ops. */
+park_reply_fn ops_reply;
+/* The page cache of a node shall go, soon. Any thread. */
+void ops_invalidate(struct ops *ops, uint64_t node);
+/* Opens so far, and how many needed no waiting. */
+void ops_stats(const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits);

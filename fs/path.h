@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Paths below a mount or a source: relative, no empty, "." or ".." component, "" for the root. */
+#pragma once
+
+#include "crypt/base/err.h"
+
+#define PATH_SIZE 4096 /* with the NUL, as PATH_MAX */
+
+/* Is this a path as above, short enough, every component at most 255 bytes? */
+bool path_valid(const char *path);
+/* One component: not empty, not "." or "..", no '/', at most 255 bytes. */
+bool path_name_valid(const char *name, size_t len);
+/*
+ * The normal form that contexts, messages and cache keys use: the components that a Kubernetes volume rotates through ("..data" and
+ * "..2026_01_31_10_11_12.123") are left out. `out` holds PATH_SIZE bytes; `path` must be valid.
+ */
+void path_normal(const char *path, char *out);
+/* dir + "/" + name into `out` (PATH_SIZE bytes); false when it does not fit. */
+bool path_join(const char *dir, const char *name, char *out);

@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sealedfs SOURCE MOUNTPOINT [-o OPTIONS] [-f]: the monitor, and, executed anew as --worker=PID, the worker. Without operands an agent
+ * that serves the control socket only.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <linux/capability.h>
+
+#include "crypt/base/cli.h"
+#include "crypt/base/log.h"
+#include "crypt/base/sandbox.h"
+#include "fs/mount.h"
+#include "fs/sealedfs_conf.h"
+#include "fs/sealedfs_control.h"
+#include "fs/supervisor.h"
+#include "fs/worker_main.h"
+
+#define OPTIONS_SIZE 8192
+#define CAP(name)    (UINT64_C(1) << (name))
+
+struct args {
+    bool foreground;
+    struct cli_list options;
+    const char *config;
+};
+
+static const struct cli_option options[] = {
+    {"foreground", 'f', CLI_FLAG, offsetof(struct args, foreground),
+        .help = "stay in the foreground, log to standard error"},
+    {"option", 'o', CLI_LIST, offsetof(struct args, options), "OPTIONS",
+        "key=value,... of the configuration, and mount(8)'s"},
+    {"config", 'c', CLI_TEXT, offsetof(struct args, config), "FILE",
+        "configuration; default: " SEALEDFS_CONF_DEFAULT},
+};
+
+static const struct cli_command command = {
+    .name = "",
+    .operands = "[SOURCE MOUNTPOINT]",
+    .operands_min = 0,
+    .operands_max = 2,
+    .summary = "show a directory with its sealed files opened",
+    .detail = "Without operands: an agent that only serves the control socket.\n"
+              "Exit status: 0 mounted (or, with -f, unmounted); 2 configuration; else as the "
+              "message says (sealedfs(8)).",
+    .options = options,
+    .option_count = ARRAY_LEN(options),
+    .args_size = sizeof(struct args),
+};
+
+struct program {
+    struct args args;
+    char *operands[2];
+    int operand_count;
+    char options[OPTIONS_SIZE];
+    struct sealedfs_conf conf;
+    int ready_fd; /* the starter waits at its other end; -1: nobody does */
+};
+
+static bool parse(int argc, char **argv, struct program *program, bool *ret_done, struct err *err)
+{
+    char *words[64];
+    int count = 0;
+    if (argc >= (int)ARRAY_LEN(words))
+        return err_set(
+            err, ERR_CONFIG, "more than %zu words on the command line", ARRAY_LEN(words) - 1);
+    if (!cli_parse(&command, argc, argv, &program->args, words, &count, ret_done, err) || *ret_done)
+        return *ret_done;
+    if (count == 1)
+        return err_set(err, ERR_CONFIG,
+            "MOUNTPOINT is missing; usage: sealedfs SOURCE MOUNTPOINT [-o OPTIONS]");
+    for (int i = 0; i < count && i < 2; i++)
+        program->operands[i] = words[i];
+    program->operand_count = count;
+    size_t len = 0;
+    for (size_t i = 0; i < program->args.options.count; i++) {
+        int added = snprintf(program->options + len, sizeof program->options - len, "%s%s",
+            i ? "," : "", program->args.options.items[i]);
+        len += (size_t)added;
+        if (len >= sizeof program->options)
+            return err_set(err, ERR_CONFIG, "options -o of more than %d bytes", OPTIONS_SIZE - 1);
+    }
+    return true;
+}
+
+static int fail(const struct err *err)
+{
+    fprintf(stderr, "sealedfs: %s\n", err->message);
+    return err_info(err->code)->exit_status;
+}
+
+/* -- the worker -------------------------------------------------------------------------------- */
+
+/* `mountpoint` as the monitor resolved it: to look at it here would be to wait for ourselves. */
+static int run_worker(struct program *program, pid_t monitor, const char *mountpoint)
+{
+    struct worker_process process = {.monitor = monitor,
+        .conf = &program->conf,
+        .source = program->operands[0],
+        .mountpoint = program->operand_count == 2 ? mountpoint : NULL,
+        .background = !program->args.foreground,
+        .control_bind = sealedfs_control_bind,
+        .control_serve = sealedfs_control_serve};
+    return worker_main(&process);
+}
+
+/* -- the monitor ------------------------------------------------------------------------------- */
+
+/*
+ * SYS_ADMIN mounts, DAC_READ_SEARCH opens a root-only source, KILL ends a worker of another uid. The rest the worker needs before it
+ * becomes that user: SETUID, SETGID, SETPCAP, and IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
+ */
+static bool keep_needed_caps(struct err *err)
+{
+    uint64_t needed = CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) |
+                      CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP);
+    static const uint64_t wanted[] = {
+        CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE),
+        CAP(CAP_IPC_LOCK) | CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE), 0};
+    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+        if (sandbox_keep_caps(needed | wanted[i], err))
+            return true;
+    return false;
+}
+
+static void on_ready(void *arg)
+{
+    struct program *program = arg;
+    log_notify("READY=1");
+    if (program->ready_fd < 0)
+        return;
+    (void)!write(program->ready_fd, "", 1);
+    close(program->ready_fd);
+    program->ready_fd = -1;
+    worker_main_let_go();
+}
+
+static bool run_monitor(struct program *program, char **argv, struct err *err)
+{
+    auto_free char *mountpoint = NULL;
+    auto_fd int source = -1;
+    if (geteuid() != 0)
+        return err_set(err, ERR_CONFIG,
+            "sealedfs is started as root (it mounts, then its worker becomes user %s)",
+            program->conf.mount.user);
+    if (program->operand_count == 2) {
+        if (!mount_point(program->operands[1], &mountpoint, err) ||
+            !mount_clear_dead(mountpoint, err))
+            return false;
+        source = open(program->operands[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
+        if (source < 0)
+            return err_set_errno(err, ERR_CONFIG, "source directory %s", program->operands[0]);
+    }
+    uid_t uid;
+    gid_t gid;
+    if (!sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) || !keep_needed_caps(err))
+        return false;
+    struct supervisor_conf conf = {.source = program->operands[0],
+        .mountpoint = mountpoint,
+        .source_fd = source,
+        .stop_ms = program->conf.mount.stop_ms,
+        .argv = argv,
+        .ready = on_ready,
+        .arg = program};
+    return supervisor_run(&conf, err);
+}
+
+/* mount(8) expects us to return when the mount answers. The child tells by one byte, or ends with the status to give on. */
+static int start_in_background(struct program *program, char **argv)
+{
+    int ends[2];
+    struct err err = ERR_INIT;
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return err_set_errno(&err, ERR_NOMEM, "pipe"), fail(&err);
+    pid_t child = fork();
+    if (child < 0)
+        return err_set_errno(&err, ERR_NOMEM, "fork"), fail(&err);
+    if (child > 0) {
+        char byte;
+        int status;
+        close(ends[1]);
+        if (read(ends[0], &byte, 1) == 1)
+            return 0;
+        while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+            ;
+        return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    }
+    close(ends[0]);
+    setsid();
+    program->ready_fd = ends[1];
+    bool done = run_monitor(program, argv, &err);
+    return done ? 0 : fail(&err);
+}
+
+int main(int argc, char **argv)
+{
+    static struct program program = {.ready_fd = -1};
+    struct err err = ERR_INIT;
+    bool done = false;
+    int monitor = 0;
+    const char *mountpoint = NULL;
+    if (argc >= 3 && sscanf(argv[1], "--worker=%d", &monitor) == 1) {
+        mountpoint = argv[2];
+        argv[2] = argv[0];
+        argc -= 2;
+        argv += 2;
+    }
+    if (!sandbox_harden(&err) || !parse(argc, argv, &program, &done, &err))
+        return fail(&err);
+    if (done)
+        return 0;
+    if (!sealedfs_conf_load(program.args.config, program.options, &program.conf, &err))
+        return fail(&err);
+    bool journal = !program.args.foreground && access("/run/systemd/journal/socket", F_OK) == 0;
+    log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
+        (enum log_level)program.conf.mount.log_level);
+    if (monitor > 0)
+        return run_worker(&program, monitor, mountpoint);
+    if (!program.args.foreground)
+        return start_in_background(&program, argv);
+    return run_monitor(&program, argv, &err) ? 0 : fail(&err);
+}

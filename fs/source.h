@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Files of the source directory. A pin is one file as the monitor opened it at one path and moment, counted, constant but for what is
+ * learnt lazily about its content. It is the reason why a warm open needs no round trip and is strict all the same:
+ *
+ *   Whatever changes what a path leads to (write, chmod, rename, unlink, a new file over it) also changes the ctime of the inode that
+ *   was there. So while fstat(2) of the pinned descriptor shows the ctime of the moment of pinning, the file is as it was
+ *   and still lies in the same directory; and so on for the directory, up to the source's root (fs/tree.c walks).
+ *
+ * Two conditions. The clock behind ctime ticks: a change in the same tick as the pinning would not show. So a pin is `settled` only if
+ * the last change was clearly before it; one that is not is never used again without asking. And ctime must be the file system's own
+ * honest time: pins on anything but well-known local file systems never settle.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#include "crypt/base/buf.h"
+#include "fs/monitor_client.h"
+
+/* The content of a sealed file: public. Counted and constant. */
+struct blob {
+    atomic_uint count;
+    struct buf text;
+};
+
+struct blob *blob_ref(struct blob *blob);
+void blob_unref(struct blob *blob);
+DEFINE_AUTO(struct blob, blob_unref);
+bool blob_equal(const struct blob *a, const struct blob *b);
+
+struct pin {
+    atomic_uint count;
+    int fd; /* readable for a regular file, else O_PATH */
+    struct stat st;
+    bool settled;
+    char *target;      /* of a symbolic link */
+    bool is_sealed;    /* of a regular file */
+    struct blob *blob; /* of a sealed file */
+};
+
+struct source {
+    struct monitor_client *monitor;
+    /* The resolver's test on first bytes. NULL: nothing is sealed. */
+    bool (*is_sealed)(struct bytes head);
+};
+
+struct pin *pin_ref(struct pin *pin);
+void pin_unref(struct pin *pin);
+DEFINE_AUTO(struct pin, pin_unref);
+#define auto_pin AUTO(pin_unref) struct pin
+
+/* Any thread. err.sys_errno tells what is wrong with the file. */
+bool source_pin(const struct source *source, const char *path, struct pin **ret_pin,
+    struct err *err) MUST_CHECK;
+/* Still the file that was pinned, unchanged, at the same place in its directory? *ret_st is its state now (atime may be newer). */
+bool pin_holds(const struct pin *pin, struct stat *ret_st);
+bool pin_same_file(const struct pin *a, const struct pin *b);

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Nodes: what the kernel has an id for. A node is one name in one directory *as one source file*: when another file takes the name, the
+ * name gets a new node, and the old one is detached: it serves the descriptors that are open on it and nothing else
+ * (ESTALE, on which the kernel walks the path again). So an open file never sees the content of its successor.
+ *
+ * Records live in the node table, so that a worker's successor knows the ids; pins and sizes are this worker's own. Any thread.
+ */
+#pragma once
+
+#include "fs/nodetable.h"
+#include "fs/source.h"
+
+struct tree;
+
+/* `table` may hold the nodes of a dead worker: they are taken over. `pins_max`: descriptors that may be kept on files. */
+bool tree_new(const struct source *source, struct nodetable_data *table, size_t pins_max,
+    struct tree **ret_tree, struct err *err) MUST_CHECK;
+void tree_free(struct tree *tree);
+DEFINE_AUTO(struct tree, tree_free);
+
+/* In all of these err.sys_errno is the answer for the kernel. */
+/* The node of `name` in a directory, with one lookup more. */
+bool tree_lookup(struct tree *tree, uint64_t parent, const char *name, uint64_t *ret_id,
+    struct pin **ret_pin, struct stat *ret_st, struct err *err) MUST_CHECK;
+/* The file of a node as it is now. */
+bool tree_pin(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
+    struct err *err) MUST_CHECK;
+/* As tree_pin, but a node with open descriptors has attributes even when its name is gone. */
+bool tree_stat(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
+    struct err *err) MUST_CHECK;
+void tree_forget(struct tree *tree, uint64_t id, uint64_t count);
+/* Path below the source; PATH_SIZE bytes. False when the node is not known or the path too long. */
+bool tree_path(struct tree *tree, uint64_t id, char *out);
+
+/* Sizes of sealed files. The kernel must never believe in a size below the true one: splice would cut the content there. */
+/* Called with the size put into an answer. */
+void tree_told(struct tree *tree, uint64_t id, uint64_t size);
+/* Largest plaintext for which what was told is still true. */
+uint64_t tree_told_size(struct tree *tree, uint64_t id);
+/* A sealed file was opened with this length on this pin (-1: not sealed); closed again, true when nobody has it open any more. */
+void tree_opened(struct tree *tree, uint64_t id, struct pin *pin, int64_t length);
+bool tree_closed(struct tree *tree, uint64_t id);
+/* Length of the newest open plaintext; -1: none is open. */
+int64_t tree_open_length(struct tree *tree, uint64_t id);
+size_t tree_count(struct tree *tree);
+/* Calls `fn` with each node that shows a sealed file. */
+void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg);

@@ -1,0 +1,115 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/worker_main.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "crypt/base/ipc.h"
+#include "crypt/base/log.h"
+#include "crypt/base/sandbox.h"
+#include "fs/monitor_wire.h"
+#include "fs/resolver_make.h"
+#include "fs/supervisor.h"
+
+/* Beside the cache: secrets on their way, keys, and a reply buffer for each thread. */
+#define MEMORY_BESIDE (2u * 1024 * 1024)
+
+/* What the base list of sandbox_seccomp lacks: files for certificates, /etc/hosts and the like, sockets to the KBS, attestd and the
+ * control socket, the threads in which curl looks names up, and the source's descriptors. */
+static const char *const syscalls[] = {"openat", "access", "faccessat", "faccessat2", "statx",
+    "readlink", "readlinkat", "fstatfs", "getdents64", "ioctl", "socket", "socketpair", "connect",
+    "accept4", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto",
+    "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "clone", "clone3", "prctl",
+    "eventfd2", "pipe2", "epoll_create1", "dup", "dup2", "dup3", "uname", "set_tid_address",
+    "getresuid", "getresgid", "sched_setscheduler", "sched_getparam", "sched_getscheduler", NULL};
+
+/* As many descriptors as the machine gives: each open file and each waiting peer is one. */
+static void raise_descriptors(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* The monitor decides when to stop; a signal to the whole group (Ctrl-C, a service manager) must not end us before. */
+static bool leave_signals(struct err *err)
+{
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGQUIT};
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+        if (signal(signals[i], SIG_IGN) == SIG_ERR)
+            return err_set(err, ERR_INTERNAL, "ignore signal %d", signals[i]);
+    return true;
+}
+
+void worker_main_let_go(void)
+{
+    auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    for (int fd = 0; null >= 0 && fd <= 2; fd++)
+        (void)!dup2(null, fd);
+}
+
+static bool drop_privilege(const struct worker_process *process, struct err *err)
+{
+    return sandbox_become_user(process->conf->mount.user, NULL, err) && sandbox_keep_caps(0, err) &&
+           sandbox_die_with_parent(process->monitor, err);
+}
+
+static bool serve(const struct worker_process *process, struct err *err)
+{
+    const struct sealedfs_conf *conf = process->conf;
+    struct loop *loop;
+    struct resolver *resolver;
+    struct worker *worker;
+    int control = -1;
+    if (!leave_signals(err) ||
+        !secret_init_process((size_t)conf->secrets.memory + MEMORY_BESIDE, err) ||
+        !loop_new(&loop, err) || !resolver_make(loop, conf, &resolver, err) ||
+        (process->control_bind && !process->control_bind(conf, &control, err)))
+        return false;
+    struct worker_conf worker_conf = {.loop = loop,
+        .resolver = resolver,
+        .conf = conf,
+        .source = process->source,
+        .mountpoint = process->mountpoint,
+        .requests_fd = WORKER_REQUESTS,
+        .events_fd = WORKER_EVENTS,
+        .fuse_fd = process->source ? WORKER_FUSE : -1,
+        .table_fd = process->source ? WORKER_TABLE : -1};
+    if (!worker_new(&worker_conf, &worker, err) ||
+        (process->control_serve && !process->control_serve(loop, conf, control, resolver,
+                                       process->source ? worker : NULL, err)))
+        return false;
+    raise_descriptors();
+    if (!drop_privilege(process, err) || !worker_start(worker, err) ||
+        !sandbox_seccomp(syscalls, err) || !worker_ready(worker, err))
+        return false;
+    if (process->background)
+        worker_main_let_go();
+    return loop_run(loop, err);
+}
+
+static void tell_failure(const struct err *cause)
+{
+    struct monitor_event event = {.kind = MONITOR_FAILED, .code = cause->code};
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    struct err err = ERR_INIT;
+    size_t len = strlen(cause->message);
+    memcpy(
+        event.message, cause->message, len < sizeof event.message ? len + 1 : sizeof event.message);
+    if (!monitor_event_encode(&event, &message, &err) ||
+        !ipc_send(WORKER_EVENTS, buf_bytes(&message), NULL, 0, &err))
+        log_err(LOG_LEVEL_ERROR, cause, "the worker cannot start");
+}
+
+int worker_main(const struct worker_process *process)
+{
+    struct err err = ERR_INIT;
+    if (serve(process, &err))
+        return 0;
+    tell_failure(&err);
+    return err_info(err.code)->exit_status;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The worker's process from its first line on: hardening, secrets' memory, resolver, control socket, privilege dropped, loop. */
+#pragma once
+
+#include "fs/sealedfs_conf.h"
+#include "fs/worker.h"
+
+struct worker_process {
+    pid_t monitor;
+    const struct sealedfs_conf *conf;
+    const char *source; /* NULL: agent without a mount */
+    const char *mountpoint;
+    bool background; /* let go of the starter's descriptors when the mount answers */
+    /* Joins the control socket, or NULL. As root: binds; then, with the worker made, serves. */
+    bool (*control_bind)(const struct sealedfs_conf *conf, int *ret_fd, struct err *err);
+    bool (*control_serve)(struct loop *loop, const struct sealedfs_conf *conf, int fd,
+        struct resolver *resolver, struct worker *worker, struct err *err);
+};
+
+/* Returns the exit status; failures have been told to the monitor. */
+int worker_main(const struct worker_process *process);
+/* Descriptors 0-2 on /dev/null: whoever started us may wait for the end of its pipes. */
+void worker_main_let_go(void);
