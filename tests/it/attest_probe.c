@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks sealed-attestd one thing, for tests:
+ * Asks sealed-attestd one thing, for tests. Evidence is also shown to the verifier of the key broker:
  *
  *     attest_probe SOCKET evidence NONCE [COUNT]   digest of the runtime data, then the evidence, one a line; COUNT requests in a row
  *     attest_probe SOCKET info | enrol DIR | create DIR
@@ -13,6 +13,7 @@
 
 #include "attest/client.h"
 #include "attest/runtime.h"
+#include "attest/verify/verify.h"
 #include "crypt/base/b64.h"
 #include "crypt/base/file.h"
 #include "crypt/base/ipc.h"
@@ -30,6 +31,25 @@ static bool make_request(
            attest_request_evidence(ret_request, nonce, HASH_SHA384, key, err);
 }
 
+/* What the key broker's verifier says of it: nothing, or the test fails. */
+static bool verify(const struct attest_answer *answer, const struct hash *digest, struct err *err)
+{
+    const struct verifier *verifier = verifier_find(answer->tee);
+    auto_json *evidence = NULL;
+    auto_verdict verdict = {0};
+    if (!verifier)
+        return err_set(err, ERR_INTERNAL, "no verifier for \"%s\"", answer->tee);
+    if (!json_load_strict(answer->body, answer->body.len, "evidence", &evidence, err))
+        return false;
+    struct verify_input input = {.evidence = evidence, .report_data = hash_view(digest)};
+    if (!verifier->verify(&input, &verdict, err))
+        return false;
+    if (verdict.reason_count > 0)
+        return err_set(err, ERR_DENIED_POLICY, "%s: got %s, expected %s", verdict.reasons[0].check,
+            verdict.reasons[0].got, verdict.reasons[0].expected);
+    return true;
+}
+
 static bool evidence(const char *path, const char *nonce, int count, struct err *err)
 {
     for (int i = 0; i < count; i++) {
@@ -42,9 +62,12 @@ static bool evidence(const char *path, const char *nonce, int count, struct err 
         if (!make_request(nonce, &request, &digest, err) ||
             !attest_ask(path, &request, WAIT_MS, &message, &answer, err))
             return false;
+        int64_t took = loop_now_ms() - start;
+        if (!verify(&answer, &digest, err))
+            return false;
         hex_encode(hash_view(&digest), hex);
         printf("%s\n%.*s\n", hex, (int)answer.body.len, (const char *)answer.body.data);
-        fprintf(stderr, "%lld ms\n", (long long)(loop_now_ms() - start));
+        fprintf(stderr, "%lld ms\n", (long long)took);
     }
     return true;
 }

@@ -180,6 +180,7 @@ check "afterwards evidence is made again" evidence four
 # Killed in mid-request: the client knows at once, the successor cleans up.
 for i in 1 2 3 4 5; do
     kill -STOP "$PID_tpm"
+    rm -f "$DIR/send.out"
     "$TESTBIN/attest_probe" "$SOCKET" send "$NONCE" >"$DIR/send.out" 2>&1 &
     client=$!
     wait_for 10 "the request" grep -q sent "$DIR/send.out"
