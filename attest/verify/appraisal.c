@@ -143,13 +143,12 @@ static int pcr_of(const char *name)
 static bool compare_pcr(
     struct rules *rules, const char *name, const json_t *expected, bool *all_match, struct err *err)
 {
-    char claim[64], rule[160];
+    char claim[16], rule[96];
     int pcr = pcr_of(name);
     if (pcr < 0) {
         *all_match = false;
-        snprintf(rule, sizeof rule,
-            "reference value %.64s: no such PCR, names go from tpm_pcr00 to tpm_pcr23", name);
-        return add_finding(rules, "tpm", NULL, expected, rule, false, err);
+        return add_finding(rules, name, NULL, expected,
+            "no such PCR: reference values are named tpm_pcr00 to tpm_pcr23", false, err);
     }
     snprintf(claim, sizeof claim, "pcr%02d", pcr);
     const json_t *got = json_object_get(rules->claims, claim);

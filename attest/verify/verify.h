@@ -30,7 +30,8 @@ struct verdict {
 
 void verdict_done(struct verdict *verdict);
 #define auto_verdict AUTO_DONE(verdict_done) struct verdict
-/* Adds a failed check; past the maximum the last slot counts. Always returns false. */
+/* Adds a failed check; past the maximum the last slot counts. Texts are cut between characters, and
+ * what is not printable UTF-8 becomes '?'. Always returns false. */
 bool verdict_fail(
     struct verdict *verdict, const char *check, const char *got, const char *expected);
 

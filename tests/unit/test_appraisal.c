@@ -118,7 +118,7 @@ static void test_tpm_fails_closed(void **state)
     }
     auto_appraisal none = {0}, beyond = {0};
     appraise_tpm("{\"tpm_pcr24\":[\"" DIGEST_A "\"]}", APPRAISAL_WARNING, 33, &beyond);
-    assert_non_null(strstr(json_member_text(finding(&beyond, "tpm"), "rule"), "no such PCR"));
+    assert_non_null(strstr(json_member_text(finding(&beyond, "tpm_pcr24"), "rule"), "no such PCR"));
     appraise_tpm("{}", APPRAISAL_WARNING, 33, &none);
     assert_non_null(strstr(json_member_text(finding(&none, "tpm"), "rule"),
         "no reference value named tpm_pcrNN is registered"));

@@ -30,6 +30,27 @@ static void test_reasons_are_bounded(void **state)
     verdict_done(&verdict);
 }
 
+/* What a guest sent may stand in a reason: it must stay text, also where it is cut. */
+static void test_reasons_are_text(void **state)
+{
+    (void)state;
+    static struct verdict verdict;
+    char text[256] = "";
+    memset(text, 'x', 254);
+    strcpy(text + 254, "\xc3");
+    verdict_fail(&verdict, "a\nb\x1b\x7f", "\xff\xc3\xa4\xed\xa0\x80", text);
+    assert_string_equal(verdict.reasons[0].check, "a?b??");
+    assert_string_equal(verdict.reasons[0].got, "?\xc3\xa4???");
+    assert_int_equal(strlen(verdict.reasons[0].expected), 255);
+    assert_int_equal(verdict.reasons[0].expected[254], '?');
+    char cut[258] = "";
+    memset(cut, 'x', 254);
+    strcpy(cut + 254, "\xc3\xa4");
+    verdict_fail(&verdict, "cut", cut, "");
+    assert_int_equal(strlen(verdict.reasons[1].got), 254);
+    verdict_done(&verdict);
+}
+
 static void verify_sample(const char *name, struct verdict *verdict)
 {
     struct err err = ERR_INIT;
@@ -72,6 +93,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_reasons_are_bounded),
+        cmocka_unit_test(test_reasons_are_text),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_sample_init_data),
     };
