@@ -88,6 +88,24 @@ static void test_sample_init_data(void **state)
     assert_string_equal(json_member_text(verdict.claims, "init_data"), "AAEC");
 }
 
+/* Evidence of an unmodified CoCo guest is taken, with the claims that Trustee makes of it. */
+static void test_like_trustee(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"coco_tpm_evidence", "coco_sample_evidence"};
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        struct err err = ERR_INIT;
+        auto_evidence_file file = {0};
+        auto_verdict verdict = {0};
+        char path[4096];
+        snprintf(path, sizeof path, TEST_SOURCE_DIR "/vectors/%s.json", names[i]);
+        assert_done(evidence_file_load(path, &file, &err), &err);
+        assert_done(file.verifier->verify(&file.input, &verdict, &err), &err);
+        assert_int_equal(verdict.reason_count, 0);
+        assert_true(json_equal(verdict.claims, json_object_get(file.whole, "claims")));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +114,7 @@ int main(void)
         cmocka_unit_test(test_reasons_are_text),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_sample_init_data),
+        cmocka_unit_test(test_like_trustee),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
