@@ -4,10 +4,11 @@
  * keys), which this scanner walks in place, so that no JSON library ever copies the private
  * numbers.
  *
- * The scanner takes one JSON object (RFC 8259) in ASCII; refused: a member given twice, escapes in
+ * The scanner takes one JSON object (RFC 8259); refused: a member given twice, escapes in
  * a name or in a member that is base64url, nesting over SCAN_DEPTH, more than SCAN_MEMBERS members,
  * anything after the object.
  */
+#include "crypt/base/utf8.h"
 #include "crypt/jwk_internal.h"
 
 #define SCAN_DEPTH   8
@@ -48,8 +49,8 @@ static bool scan_string(
     const uint8_t *from = scan->at;
     *ret_escaped = false;
     for (; scan->at < scan->end && *scan->at != '"'; scan->at++) {
-        if (*scan->at < ' ' || *scan->at > '~')
-            return scan_fail(scan, "a character that is no printable ASCII", err);
+        if (*scan->at < ' ')
+            return scan_fail(scan, "a control character", err);
         if (*scan->at == '\\') {
             *ret_escaped = true;
             if (++scan->at == scan->end)
@@ -191,6 +192,8 @@ bool jwk_scan(struct bytes text, struct jwk_members *ret_members, struct err *er
     struct bytes names[SCAN_MEMBERS];
     size_t count = 0;
     auto_jwk_members members = {0};
+    if (!utf8_valid(text))
+        return err_set(err, ERR_FORMAT, "the text is no UTF-8");
     if (!take_char(&scan, '{'))
         return scan_fail(&scan, "neither a JSON object nor PEM", err);
     bool empty = take_char(&scan, '}');

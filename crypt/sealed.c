@@ -54,7 +54,7 @@ bool sealed_split(struct bytes text, struct sealed_sections *ret_sections, struc
     text = trim(text);
     if (!has_prefix(text))
         return err_set(err, ERR_FORMAT, "the text does not begin with \"" SEALED_PREFIX "\"");
-    struct bytes jws = bytes_slice(text, PREFIX_LEN, text.len);
+    struct bytes jws = bytes_of(text.data + PREFIX_LEN, text.len - PREFIX_LEN);
     if (has_prefix(jws))
         return err_set(err, ERR_FORMAT, "the prefix \"" SEALED_PREFIX "\" is given twice");
     struct bytes parts[3];
@@ -191,7 +191,7 @@ bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *
         return err_set(err, ERR_CRYPTO,
             "sealed secret: it is not signed; sign it, or set signature = optional for this mount");
     if (!jws_verify(sealed->jws, signer, JWS_ALLOW(JWS_ES256), &payload, err))
-        return err_wrap(err, "sealed secret, kid \"%s\"", jws_kid(sealed->jws));
+        return err_wrap(err, "sealed secret, kid \"%.200s\"", jws_kid(sealed->jws));
     return read_payload(sealed, payload, err);
 }
 
@@ -199,7 +199,7 @@ bool sealed_accept_unsigned(struct sealed *sealed, struct err *err)
 {
     if (sealed->jws)
         return err_set(err, ERR_CRYPTO,
-            "sealed secret: it is signed (kid \"%s\"), so that signature must hold; "
+            "sealed secret: it is signed (kid \"%.200s\"), so that signature must hold; "
             "signature = optional is for secrets without any",
             jws_kid(sealed->jws));
     return read_payload(sealed, buf_bytes(&sealed->unsigned_payload), err);

@@ -14,3 +14,10 @@ sealed_fuzz(sealed crypt)
 sealed_probe(jose_probe crypt)
 sealed_it(jose)
 sealed_it(jwcrypto)
+
+# Figures, run by hand and by tests/bench/run.sh.
+if(NOT SEALED_FUZZ)
+  add_executable(bench_crypt bench/bench_crypt.c)
+  target_link_libraries(bench_crypt PRIVATE crypt)
+  set_target_properties(bench_crypt PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
