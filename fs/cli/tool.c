@@ -109,6 +109,27 @@ bool tool_print_json(const json_t *json, struct err *err)
     return text ? tool_printf(err, "%s\n", text) : err_nomem(err);
 }
 
+bool tool_print_members(const json_t *object, struct err *err)
+{
+    const char *name;
+    json_t *value;
+    int width = 0;
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        width = (int)strlen(name) > width ? (int)strlen(name) : width;
+    }
+    json_object_foreach((json_t *)(uintptr_t)object, name, value)
+    {
+        auto_free char *text = json_text(value);
+        if (!text)
+            return err_nomem(err);
+        if (!tool_printf(err, "%s:%*s%s\n", name, width - (int)strlen(name) + 2, "",
+                json_is_string(value) ? json_string_value(value) : text))
+            return false;
+    }
+    return true;
+}
+
 const char *tool_socket(const char *option)
 {
     const char *environment = secure_getenv("SEALED_SOCKET");

@@ -20,6 +20,8 @@ bool tool_write_secret(const char *path, const struct secret *secret, struct err
 /* Key material into a file that must not exist yet. */
 bool tool_create_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
 bool tool_print_json(const json_t *json, struct err *err) MUST_CHECK;
+/* One member of an object a line, for people: "name:  value", aligned; nested values as JSON. */
+bool tool_print_members(const json_t *object, struct err *err) MUST_CHECK;
 bool tool_printf(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 
 /* The agent's socket: --socket, else $SEALED_SOCKET (a path, no secret), else the default. */
@@ -29,4 +31,8 @@ bool tool_absolute(const char *path, char **ret_path, struct err *err) MUST_CHEC
 
 extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal,
     tool_keygen_signing, tool_keygen_wrapping, tool_inspect, tool_get, tool_explain, tool_attest,
-    tool_enroll, tool_flush, tool_status;
+    tool_enroll, tool_flush, tool_status, tool_kbs_init, tool_kbs_renew, tool_kbs_put,
+    tool_kbs_list, tool_kbs_delete, tool_kbs_policy_get, tool_kbs_policy_set, tool_kbs_policy_check,
+    tool_kbs_policy_default, tool_kbs_refvalue_set, tool_kbs_refvalue_get, tool_kbs_refvalue_list,
+    tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show, tool_kbs_agent_admit,
+    tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add, tool_kbs_explain;

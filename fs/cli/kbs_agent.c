@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sealed kbs agent list|show|admit|revoke|delete|add: the attestation keys that the broker knows (kbs/server/agent.h). */
+#include "fs/cli/broker.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "crypt/base/b64.h"
+
+#define ROUTE      "/agent"
+#define ID_LEN     64 /* hex SHA-256 of the key's SubjectPublicKeyInfo */
+#define PREFIX_MIN 8
+#define PUBLIC_MAX 8192
+#define PEM_BEGIN  "-----BEGIN"
+
+struct agent_args {
+    struct broker_args broker;
+    bool json;
+};
+
+static const struct cli_option options_table[] = {
+    {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
+    BROKER_OPTIONS,
+};
+
+static const char *member(const json_t *object, const char *name)
+{
+    const char *text = json_member_text(object, name);
+    return text ? text : "";
+}
+
+static bool load_agents(const struct broker *broker, json_t **ret_agents, struct err *err)
+{
+    auto_json *agents = NULL;
+    if (!broker_get_json(broker, ROUTE, &agents, err))
+        return false;
+    if (!json_is_array(agents))
+        return err_set(err, ERR_FORMAT, "the key broker's answer is no list of agents");
+    *ret_agents = take_ptr(agents);
+    return true;
+}
+
+static bool check_id(const char *text, char id[ID_LEN + 1], struct err *err)
+{
+    size_t len = strlen(text);
+    if (len < PREFIX_MIN || len > ID_LEN || strspn(text, "0123456789abcdefABCDEF") != len)
+        return err_set(err, ERR_CONFIG,
+            "\"%.80s\" is no agent's id: %d hex digits, or the first %d or more of them (`sealed "
+            "kbs "
+            "agent list` shows them)",
+            text, ID_LEN, PREFIX_MIN);
+    for (size_t i = 0; i <= len; i++)
+        id[i] = (char)tolower((unsigned char)text[i]);
+    return true;
+}
+
+/* A whole id is taken as it is; the beginning of one must be that of exactly one agent. */
+static bool find_id(
+    const struct broker *broker, const char *text, char ret_id[ID_LEN + 1], struct err *err)
+{
+    auto_json *agents = NULL;
+    char prefix[ID_LEN + 1];
+    const char *found = NULL;
+    size_t i;
+    const json_t *agent;
+    if (!check_id(text, prefix, err))
+        return false;
+    if (strlen(prefix) == ID_LEN) {
+        memcpy(ret_id, prefix, sizeof prefix);
+        return true;
+    }
+    if (!load_agents(broker, &agents, err))
+        return false;
+    json_array_foreach(agents, i, agent)
+    {
+        const char *id = member(agent, "id");
+        if (strncmp(id, prefix, strlen(prefix)) != 0 || strlen(id) != ID_LEN)
+            continue;
+        if (found)
+            return err_set(err, ERR_CONFIG,
+                "%s begins the ids of several agents (%.16s, %.16s); "
+                "give more of it",
+                text, found, id);
+        found = id;
+    }
+    if (!found)
+        return err_set(err, ERR_NOTFOUND, "no agent's id begins with %s", text);
+    memcpy(ret_id, found, ID_LEN + 1);
+    return true;
+}
+
+static bool run_list(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct agent_args *args = options;
+    auto_broker *broker = NULL;
+    auto_json *agents = NULL;
+    size_t i;
+    const json_t *agent;
+    (void)operands, (void)operand_count;
+    if (!broker_open(&args->broker, &broker, err) || !load_agents(broker, &agents, err))
+        return false;
+    if (args->json)
+        return tool_print_json(agents, err);
+    json_array_foreach(agents, i, agent)
+    {
+        if (!tool_printf(err, "%s  %s\n", member(agent, "id"), member(agent, "state")))
+            return false;
+    }
+    return true;
+}
+
+static bool run_show(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct agent_args *args = options;
+    auto_broker *broker = NULL;
+    auto_json *agent = NULL;
+    char id[ID_LEN + 1], path[ID_LEN + 32];
+    (void)operand_count;
+    if (!broker_open(&args->broker, &broker, err) || !find_id(broker, operands[0], id, err))
+        return false;
+    snprintf(path, sizeof path, ROUTE "/%s", id);
+    if (!broker_get_json(broker, path, &agent, err))
+        return false;
+    return args->json ? tool_print_json(agent, err) : tool_print_members(agent, err);
+}
+
+/* POST …/ID/VERB, or DELETE …/ID when there is no verb. */
+static bool change(const struct agent_args *args, const char *text, const char *verb,
+    const char *done, struct err *err)
+{
+    auto_broker *broker = NULL;
+    auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
+    char id[ID_LEN + 1], path[ID_LEN + 32];
+    if (!broker_open(&args->broker, &broker, err) || !find_id(broker, text, id, err))
+        return false;
+    snprintf(path, sizeof path, ROUTE "/%s%s%s", id, verb ? "/" : "", verb ? verb : "");
+    if (!broker_call(broker, verb ? "POST" : "DELETE", path, BYTES_EMPTY, &answer, err))
+        return false;
+    if (!args->json)
+        return tool_printf(err, "agent %s is %s\n", id, done);
+    auto_json *json = NULL;
+    return json_build(&json, err, "{s:s,s:s}", "id", id, "state", done) &&
+           tool_print_json(json, err);
+}
+
+static bool run_admit(const void *options, char **operands, int operand_count, struct err *err)
+{
+    (void)operand_count;
+    return change(options, operands[0], "admit", "admitted", err);
+}
+
+static bool run_revoke(const void *options, char **operands, int operand_count, struct err *err)
+{
+    (void)operand_count;
+    return change(options, operands[0], "revoke", "revoked", err);
+}
+
+static bool run_delete(const void *options, char **operands, int operand_count, struct err *err)
+{
+    (void)operand_count;
+    return change(options, operands[0], NULL, "deleted", err);
+}
+
+/* PEM or DER of a public key, as DER SubjectPublicKeyInfo; whatever is not one is refused here. */
+static bool load_public(const char *path, struct buf *spki, struct err *err)
+{
+    auto_buf file = BUF_INIT(PUBLIC_MAX);
+    auto_secret *text = NULL;
+    auto_jwk *key = NULL;
+    if (!tool_read(path, PUBLIC_MAX, &file, err))
+        return false;
+    bool pem = strncmp(buf_text(&file), PEM_BEGIN, strlen(PEM_BEGIN)) == 0;
+    bool loaded =
+        pem ? secret_copy(buf_bytes(&file), &text, err) && jwk_from_secret(text, &key, err)
+            : jwk_from_spki(buf_bytes(&file), &key, err);
+    if (!loaded)
+        return err_wrap(err, "%s", path);
+    if (jwk_is_private(key))
+        return err_set(err, ERR_CONFIG,
+            "%s is a private key; an attestation key never leaves its TPM, give its public half",
+            path);
+    return jwk_spki(key, spki, err);
+}
+
+static bool run_add(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct agent_args *args = options;
+    auto_broker *broker = NULL;
+    auto_buf spki = BUF_INIT(PUBLIC_MAX);
+    auto_json *body = NULL, *answer = NULL;
+    (void)operand_count;
+    if (!load_public(operands[0], &spki, err))
+        return false;
+    auto_free char *encoded = b64_encode(B64_STD, buf_bytes(&spki));
+    if (!encoded)
+        return err_nomem(err);
+    if (!json_build(&body, err, "{s:s}", "ak_public", encoded) ||
+        !broker_open(&args->broker, &broker, err) ||
+        !broker_post_json(broker, ROUTE, body, &answer, err))
+        return false;
+    return args->json ? tool_print_json(answer, err) : tool_print_members(answer, err);
+}
+
+#define AGENT_COMMAND(variable, verb, operand, count, text, more, function) \
+    const struct cli_command variable = {                                   \
+        .name = "kbs agent " verb,                                          \
+        .operands = operand,                                                \
+        .operands_min = count,                                              \
+        .operands_max = count,                                              \
+        .summary = text,                                                    \
+        .detail = more,                                                     \
+        .options = options_table,                                           \
+        .option_count = ARRAY_LEN(options_table),                           \
+        .args_size = sizeof(struct agent_args),                             \
+        .run = function,                                                    \
+    }
+
+#define ID_IS                                                                                      \
+    "ID is an agent's id or the beginning of it, 8 hex digits at least. Exit status: 11 there is " \
+    "none."
+
+AGENT_COMMAND(tool_kbs_agent_list, "list", "", 0, "list the attestation keys that the broker knows",
+    "One a line: id and state. `sealed kbs agent show` tells more.", run_list);
+AGENT_COMMAND(tool_kbs_agent_show, "show", "ID", 1, "show one attestation key and its history",
+    ID_IS, run_show);
+AGENT_COMMAND(tool_kbs_agent_admit, "admit", "ID", 1, "let a guest with this attestation key in",
+    "Compare the id with the one that `sealed attest enroll` printed on the guest. " ID_IS,
+    run_admit);
+AGENT_COMMAND(tool_kbs_agent_revoke, "revoke", "ID", 1,
+    "shut a guest out: its evidence and its tokens are refused from now on", ID_IS, run_revoke);
+AGENT_COMMAND(tool_kbs_agent_delete, "delete", "ID", 1,
+    "forget an attestation key; the guest may enrol it again", ID_IS, run_delete);
+AGENT_COMMAND(tool_kbs_agent_add, "add", "FILE", 1,
+    "make an attestation key known that was checked elsewhere",
+    "FILE is its public key, SubjectPublicKeyInfo in PEM or DER (`tpm2_readpublic -f pem`). Nobody "
+    "then proves that it lives in a TPM:\n`sealed attest enroll` does.",
+    run_add);
