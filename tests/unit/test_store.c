@@ -130,14 +130,14 @@ static void hostile_keys_are_refused(void **state)
 static void the_longest_key_works(void **state)
 {
     (void)state;
-    char key[3 * 256] = "";
-    memset(key, 'k', sizeof key - 1);
-    key[255] = key[511] = '/';
-    put(key, "long");
-    assert_value(key, "long");
-    assert_done(store_delete(store, STORE_RESOURCE, key, &err), &err);
-    key[255] = 'k';
-    assert_false(store_key_ok(key));
+    char name[3 * 256] = "";
+    memset(name, 'k', sizeof name - 1);
+    name[255] = name[511] = '/';
+    put(name, "long");
+    assert_value(name, "long");
+    assert_done(store_delete(store, STORE_RESOURCE, name, &err), &err);
+    name[255] = 'k';
+    assert_false(store_key_ok(name));
 }
 
 static void spaces_are_apart(void **state)
