@@ -4,6 +4,7 @@
 # files stay readable, ls answers, and everything recovers by itself.
 . "$(dirname "$0")/lib.sh"
 . "$HERE/stack.sh"
+# shellcheck disable=SC2034  # read by stack.sh
 KBS_LINES="token lifetime 10s"
 stack_up
 for name in warm cold1 cold2 cold3 cold4 cold5; do seal_vault "$name" "content of $name"; done
