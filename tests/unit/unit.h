@@ -13,10 +13,10 @@
 
 #include "crypt/base/err.h"
 
-#define assert_done(call, err)                                                                     \
-    do {                                                                                           \
-        if (!(call))                                                                               \
-            fail_msg("%s: %s (%s:%d)", #call, (err)->message, (err)->file, (err)->line);           \
+#define assert_done(call, err)                                                           \
+    do {                                                                                 \
+        if (!(call))                                                                     \
+            fail_msg("%s: %s (%s:%d)", #call, (err)->message, (err)->file, (err)->line); \
     } while (0)
 
 /* Fails with exactly this code, and the message tells what a person needs (a part of it is given). */
@@ -25,6 +25,6 @@
         if (call)                                                                                  \
             fail_msg("%s succeeded", #call);                                                       \
         if ((err)->code != (wanted_code) || !strstr((err)->message, wanted_text))                  \
-            fail_msg("%s: wrong refusal: [%s] %s", #call, err_info((err)->code)->name,             \
-                (err)->message);                                                                   \
+            fail_msg(                                                                              \
+                "%s: wrong refusal: [%s] %s", #call, err_info((err)->code)->name, (err)->message); \
     } while (0)
