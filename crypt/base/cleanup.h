@@ -14,17 +14,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define MUST_CHECK         __attribute__((warn_unused_result))
-#define PRINTF_LIKE(f, a)  __attribute__((format(printf, f, a)))
-#define ARRAY_LEN(array)   (sizeof(array) / sizeof((array)[0]))
+#define MUST_CHECK                      __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a)               __attribute__((format(printf, f, a)))
+#define ARRAY_LEN(array)                (sizeof(array) / sizeof((array)[0]))
 #define CONTAINER_OF(ptr, type, member) ((type *)(void *)((char *)(ptr)-offsetof(type, member)))
 
 /* Declares fn##_auto, so that AUTO(fn) can end the scope of a `type *` variable with fn(). */
-#define DEFINE_AUTO(type, fn)                                                                      \
-    static inline void fn##_auto(type **slot)                                                      \
-    {                                                                                              \
-        fn(*slot);                                                                                 \
-    }                                                                                              \
+#define DEFINE_AUTO(type, fn)                 \
+    static inline void fn##_auto(type **slot) \
+    {                                         \
+        fn(*slot);                            \
+    }                                         \
     struct fn##_auto_needs_semicolon
 
 /* The same for a struct that lives on the stack: ends with fn(&variable). */
@@ -45,12 +45,12 @@ static inline void cleanup_fd(const int *slot)
 #define auto_free __attribute__((cleanup(cleanup_free)))
 #define auto_fd   __attribute__((cleanup(cleanup_fd)))
 
-#define take_ptr(ptr)                                                                              \
-    __extension__({                                                                                \
-        __typeof__(ptr) *take_slot_ = &(ptr);                                                      \
-        __typeof__(ptr) take_value_ = *take_slot_;                                                 \
-        *take_slot_ = NULL;                                                                        \
-        take_value_;                                                                               \
+#define take_ptr(ptr)                              \
+    __extension__({                                \
+        __typeof__(ptr) *take_slot_ = &(ptr);      \
+        __typeof__(ptr) take_value_ = *take_slot_; \
+        *take_slot_ = NULL;                        \
+        take_value_;                               \
     })
 
 static inline int take_fd_from(int *slot)

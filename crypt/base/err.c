@@ -12,21 +12,27 @@ static const struct err_info err_table[ERR_CODE_COUNT] = {
     [ERR_NOMEM] = {"no-memory", "out of memory, lockable memory or descriptors", EIO, 503, 3, true},
     [ERR_IO] = {"io", "a file, socket or device failed", EIO, 500, 3, false},
     [ERR_FORMAT] = {"format", "malformed input", EBADMSG, 400, 4, false},
-    [ERR_CRYPTO] = {"crypto", "a signature, tag, context or key check failed", EKEYREJECTED, 400, 5, false},
+    [ERR_CRYPTO] = {"crypto", "a signature, tag, context or key check failed", EKEYREJECTED, 400, 5,
+        false},
     [ERR_DENIED_LOCAL] = {"denied-local", "a rule on this machine says no", EACCES, 403, 6, false},
-    [ERR_DENIED_POLICY] = {"denied-policy", "the key broker refuses this guest or this resource", EACCES, 403, 7, false},
+    [ERR_DENIED_POLICY] = {"denied-policy", "the key broker refuses this guest or this resource",
+        EACCES, 403, 7, false},
     [ERR_ATTEST] = {"attest", "evidence could not be made on this machine", EIO, 502, 8, false},
-    [ERR_UNREACH] = {"unreachable", "the peer cannot be reached or is not who it should be", EHOSTUNREACH, 502, 9, true},
+    [ERR_UNREACH] = {"unreachable", "the peer cannot be reached or is not who it should be",
+        EHOSTUNREACH, 502, 9, true},
     [ERR_TIMEOUT] = {"timeout", "a deadline passed", ETIMEDOUT, 504, 10, true},
     [ERR_NOTFOUND] = {"not-found", "no such resource, file or key", ENOKEY, 404, 11, false},
-    [ERR_REVOKED] = {"revoked", "it was served before and is withdrawn now", EKEYREVOKED, 403, 12, false},
-    [ERR_STALE] = {"stale", "the staleness limit passed and nothing fresh can be had", EKEYEXPIRED, 503, 13, true},
+    [ERR_REVOKED] = {"revoked", "it was served before and is withdrawn now", EKEYREVOKED, 403, 12,
+        false},
+    [ERR_STALE] = {"stale", "the staleness limit passed and nothing fresh can be had", EKEYEXPIRED,
+        503, 13, true},
     [ERR_BUSY] = {"busy", "a limit on work in progress is reached", EIO, 429, 14, true},
     [ERR_CONFIG] = {"config", "configuration, option or set-up of the machine", EIO, 500, 2, false},
     [ERR_INTERNAL] = {"internal", "a bug in this program", EIO, 500, 3, false},
 };
 
-bool err_set_at(struct err *err, enum err_code code, int sys_errno, const char *file, int line, const char *format, ...)
+bool err_set_at(struct err *err, enum err_code code, int sys_errno, const char *file, int line,
+    const char *format, ...)
 {
     va_list args;
     err->code = code;

@@ -46,10 +46,10 @@ enum err_code {
 
 struct err {
     enum err_code code;
-    int sys_errno;              /* errno at the cause, or 0 */
-    const char *file;           /* where it was set; static text */
+    int sys_errno;    /* errno at the cause, or 0 */
+    const char *file; /* where it was set; static text */
     int line;
-    char ref[ERR_REF_SIZE];     /* the KBS's explanation id of a refusal, or "" */
+    char ref[ERR_REF_SIZE]; /* the KBS's explanation id of a refusal, or "" */
     char message[ERR_MESSAGE_SIZE];
 };
 
@@ -81,4 +81,7 @@ const struct err_info *err_info(enum err_code code);
 /* The code whose name is `name`, or ERR_INTERNAL (codes cross process borders by name). */
 enum err_code err_code_from_name(const char *name);
 
-#define ERR_INIT {.code = ERR_OK}
+#define ERR_INIT       \
+    {                  \
+        .code = ERR_OK \
+    }
