@@ -256,6 +256,11 @@ static void start_flight(void *arg)
         drop_flight(flight, NULL, ENOTCONN);
         return;
     }
+    if (flight->blob->text.len > BLOB_SIZE_MAX) {
+        err_set(&err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)", flight->path, BLOB_SIZE_MAX);
+        land(flight, NULL, &err);
+        return;
+    }
     struct resolve_request request = {.path = flight->path,
         .blob = buf_bytes(&flight->blob->text),
         .timeout_ms = park->conf.timeout_ms};

@@ -9,12 +9,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "crypt/base/secret.h"
-
 /* Enough to see through leading blanks. */
 #define HEAD_SIZE 512
-/* One byte more than any sealed string may have, so that a longer file is refused by its parser and not cut. */
-#define BLOB_MAX (SECRET_SIZE_MAX + 1u)
+#define BLOB_READ (BLOB_SIZE_MAX + 1u)
 /* Coarse kernel time ticks at 100 Hz or faster. */
 #define TICK_NS 20000000
 /* A file system that keeps whole seconds only (or two of them, as FAT does). */
@@ -100,11 +97,11 @@ static bool read_blob(struct pin *pin, struct bytes head, struct err *err)
     if (!data || !blob)
         return err_nomem(err);
     atomic_init(&blob->count, 1);
-    blob->text = (struct buf)BUF_INIT(BLOB_MAX);
+    blob->text = (struct buf)BUF_INIT(BLOB_READ);
     if (!buf_append(&blob->text, head, err))
         return false;
-    while (blob->text.len < BLOB_MAX) {
-        size_t want = BLOB_MAX - blob->text.len;
+    while (blob->text.len < BLOB_READ) {
+        size_t want = BLOB_READ - blob->text.len;
         ssize_t len = pread(pin->fd, data, want < 65536 ? want : 65536, (off_t)blob->text.len);
         if (len < 0)
             return err_set_errno(err, ERR_IO, "read a sealed file");

@@ -16,8 +16,11 @@
 #include <stdatomic.h>
 #include <sys/stat.h>
 
-#include "crypt/base/buf.h"
+#include "crypt/base/secret.h"
 #include "fs/monitor_client.h"
+
+/* More is no sealed string. What is read of a longer file is one byte more than this. */
+#define BLOB_SIZE_MAX SECRET_SIZE_MAX
 
 /* The content of a sealed file: public. Counted and constant. */
 struct blob {

@@ -1,0 +1,113 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What changes in the source shows at the next open, always, however soon; what is open stays what it was; who may read is as in the source.
+. "$(dirname "$0")/lib.sh"
+. "$HERE/fs_lib.sh"
+show() { cat "$MNT/$1" 2>&1; }
+
+# A volume as the kubelet lays it out: names -> ..data/names, ..data -> a directory with the time in its name.
+volume() { # STAMP VALUE
+    mkdir "$SRC/..$1"
+    printf '%s' "sealed.1.$2" >"$SRC/..$1/password"
+    printf '%s\n' "$2" >"$SRC/..$1/plain"
+    ln -s "..$1" "$SRC/..data_tmp"
+    mv -T "$SRC/..data_tmp" "$SRC/..data"
+}
+volume 2026_01_01_00_00_00.1 first
+ln -s ..data/password "$SRC/password"
+ln -s ..data/plain "$SRC/plain"
+mount_fake
+equal "a rotated volume" "first first" "$(show password) $(show plain)"
+exec 5<"$MNT/password" 6<"$MNT/plain"
+for i in $(seq 1 40); do
+    volume "2026_01_01_00_00_01.$i" "value$i"
+    [ "$(show password) $(show plain)" = "value$i value$i" ] || die "flip $i shows $(show password) $(show plain)"
+    [ "$i" = 1 ] || rm -r "$SRC/..2026_01_01_00_00_01.$((i - 1))"
+    [ "$(show password)" = "value$i" ] || die "flip $i after the old directory went"
+done
+pass "forty flips of ..data"
+equal "what is open stays what it was" "first first" "$(cat <&5) $(cat <&6)"
+exec 5<&- 6<&-
+equal "contexts and log lines have no timestamp" 0 "$(grep -c '^resolve .*2026_' "$DIR/fs.log" || true)"
+
+# One name, changed in every way, without a pause.
+for i in $(seq 1 100); do
+    case $((i % 5)) in
+    0) printf 'plain %s' "$i" >"$SRC/f" ; wanted="plain $i" ;;
+    1) printf 'sealed.0.s%s' "$i" >"$SRC/f" ; wanted="s$i" ;;
+    2) printf 'sealed.0.r%s' "$i" >"$SRC/f.new" ; mv "$SRC/f.new" "$SRC/f" ; wanted="r$i" ;;
+    3) rm "$SRC/f" ; printf 'target %s' "$i" >"$SRC/t" ; ln -s t "$SRC/f" ; wanted="target $i" ;;
+    4) rm "$SRC/f" ; wanted=none ;;
+    esac
+    if [ "$wanted" = none ]; then
+        [ ! -e "$MNT/f" ] || die "step $i: a removed file is still there"
+    else
+        [ "$(show f)" = "$wanted" ] || die "step $i: wanted '$wanted', got '$(show f)'"
+        [ "$(show f)" = "$wanted" ] || die "step $i, warm"
+    fi
+done
+pass "a hundred changes of one name show at once"
+
+# The same after everything has come to rest, so that the answers come from what the worker keeps.
+printf 'sealed.0.rest' >"$SRC/f"
+touch -d '1 hour ago' "$SRC/f"
+settle() { python3 - "$1" <<'PY'
+import os, sys, time
+while time.time() - os.lstat(sys.argv[1]).st_ctime < 0.1:
+    time.sleep(0.02)
+PY
+}
+settle "$SRC/f"
+equal "at rest" "rest rest" "$(show f) $(show f)"
+printf 'sealed.0.next' >"$SRC/f"
+equal "written" next "$(show f)"
+settle "$SRC/f"; show f >/dev/null
+printf 'sealed.0.over' >"$SRC/f.new"; mv "$SRC/f.new" "$SRC/f"
+equal "replaced" over "$(show f)"
+settle "$SRC/f"; show f >/dev/null
+mkdir "$SRC/d"; printf 'one' >"$SRC/d/x"; settle "$SRC/d"; equal "in a directory" one "$(show d/x)"
+mkdir "$SRC/e"; printf 'two' >"$SRC/e/x"; settle "$SRC/e"; equal "in another" two "$(show e/x)"
+mv "$SRC/d" "$SRC/g"; mv "$SRC/e" "$SRC/d"
+equal "directories changed places" two "$(show d/x)"
+settle "$SRC/d"; show d/x >/dev/null
+rm -r "$SRC/d"; ln -s g "$SRC/d"
+equal "a directory became a link" one "$(show d/x)"
+chmod 000 "$SRC/f"
+settle "$SRC/f"
+as_user() { setpriv --reuid=nobody --regid=nogroup --clear-groups "$@"; }
+refused "a mode that was taken away" "Permission denied" as_user cat "$MNT/f"
+chmod 644 "$SRC/f"
+equal "and given back" over "$(as_user cat "$MNT/f")"
+
+# Open files outlive their names.
+exec 5<"$MNT/f"
+rm "$SRC/f"
+equal "read after removal" over "$(cat <&5)"
+exec 5<"$MNT/g/x"
+printf 'later' >"$SRC/g/y"; mv "$SRC/g/y" "$SRC/g/x"
+equal "an ordinary file after replacement" "one later" "$(cat <&5) $(show g/x)"
+exec 5<&-
+
+# Nothing leads out of the source, whatever lies in it.
+ln -s /etc/hostname "$SRC/out"
+ln -s ../../../../../../etc "$SRC/up"
+equal "an absolute link is only a link" /etc/hostname "$(readlink "$MNT/out")"
+equal "and followed in the caller's own view" "$(cat /etc/hostname)" "$(show out)"
+stop fs
+check "unmounted" not_mounted
+
+# A source that only root may enter, with files of others in it: the worker has no right to any of it and shows it all the same.
+chmod 700 "$SRC"
+printf 'sealed.0.daemon' >"$SRC/theirs"; chown daemon "$SRC/theirs"; chmod 600 "$SRC/theirs"
+mkdir -m 700 "$SRC/private"; printf 'sealed.0.deep' >"$SRC/private/deep"; chmod 600 "$SRC/private/deep"
+mount_fake
+equal "a root-only source" "daemon deep" "$(show theirs) $(show private/deep)"
+refused "to root only" "Permission denied" as_user cat "$MNT/private/deep"
+equal "owner and mode" "daemon 600" "$(stat -c '%U %a' "$MNT/theirs")"
+stop fs
+
+# A mount over its own source.
+chmod 755 "$SRC"
+MNT=$SRC
+mount_fake
+equal "mounted over the source" "daemon" "$(show theirs)"
