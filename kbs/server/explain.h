@@ -2,14 +2,17 @@
 /*
  * Stored explanations of refusals: the guest gets only the id, an administrator reads claim, got,
  * expected and rule. Kept in STORE_EXPLANATION as {"id","time","kind","resource","findings":[…]…}
- * for a bounded time and number.
+ * for a bounded time and number. The id is random: not to be guessed, no oracle in its order; the key in the store begins with the
+ * time, so that the oldest go first.
  */
 #pragma once
 
 #include "kbs/server/server.h"
 
-#define EXPLAIN_ID_SIZE \
-    33 /* 32 random hex digits and a NUL: not to be guessed, no oracle in its order */
+#define EXPLAIN_ID_SIZE 33   /* 32 random hex digits and a NUL */
+#define EXPLAIN_COUNT   4096 /* the oldest beyond go */
+#define EXPLAIN_AGE_S   (30 * 24 * 3600)
+#define EXPLAIN_LISTED  100 /* the newest, GET /kbs/v0/explanation */
 
 struct explain_entry {
     const char *kind;     /* "evidence", "policy", "resource", "token", "enrolment" */
@@ -25,3 +28,8 @@ struct explain_entry {
  * failure the caller refuses without an id and the error is logged. */
 bool explain_record(struct server *server, const struct explain_entry *entry,
     char ret_id[EXPLAIN_ID_SIZE], struct err *err) MUST_CHECK;
+
+/* Appends to the array `findings` how the claims of a token (shaped: {TEE:{…},…}) compare with the
+ * reference values of now: why its status may not be affirming. */
+bool explain_appraisal(const char *tee, const json_t *shaped, const json_t *reference_values,
+    json_t *findings, struct err *err) MUST_CHECK;

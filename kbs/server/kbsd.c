@@ -14,14 +14,15 @@
 #include "crypt/base/sandbox.h"
 #include "kbs/server/admin.h"
 #include "kbs/server/httpd.h"
+#include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
+#include "kbs/server/session.h"
+#include "kbs/server/verifier.h"
 
-#define PROGRAM       "sealed-kbs"
-#define CERT_MAX      65536
-#define LOCKED_WANT   (4u * 1024 * 1024)
-#define SWEEP_MS      60000
-#define EXPLAIN_DAYS  7
-#define SECONDS_A_DAY 86400
+#define PROGRAM     "sealed-kbs"
+#define CERT_MAX    65536
+#define LOCKED_WANT (4u * 1024 * 1024)
+#define SWEEP_MS    60000
 
 struct kbsd_args {
     const char *config;
@@ -40,12 +41,13 @@ static const struct cli_option options[] = {
 
 /*
  * Beside the common base: connections, files of the store (openat2 is beneath it; openat serves libraries that read a
- * file late), and threads that libmicrohttpd makes.
+ * file late), threads that libmicrohttpd makes and names, and the
+ * end of the warden, which is the one that starts programs.
  */
 static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "shutdown",
     "setsockopt", "getsockopt", "getsockname", "getpeername", "eventfd2", "epoll_create1", "openat",
     "openat2", "fsync", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "clone",
-    "clone3", "rt_sigtimedwait", "sendfile", "uname", "ioctl", NULL};
+    "clone3", "rt_sigtimedwait", "sendfile", "uname", "ioctl", "prctl", "wait4", NULL};
 
 /* What is read as root and used until the end. */
 struct credentials {
@@ -135,6 +137,8 @@ static bool open_store(struct server *server, struct err *err)
 
 static void server_done(struct server *server)
 {
+    verifiers_stop(server->verifiers);
+    sessions_free(server->sessions);
     store_free(server->store);
     admin_free(server->admin);
 }
@@ -163,8 +167,7 @@ static void on_sweep(void *arg)
     int64_t session_s = server->conf->attestation.session_ms / 1000;
     struct err err = ERR_INIT;
     if (!store_prune(server->store, STORE_NONCE, now - 2 * session_s, NULL, &err) ||
-        !store_prune(
-            server->store, STORE_EXPLANATION, now - EXPLAIN_DAYS * SECONDS_A_DAY, NULL, &err))
+        !store_prune(server->store, STORE_EXPLANATION, now - EXPLAIN_AGE_S, NULL, &err))
         log_err(LOG_LEVEL_WARNING, &err, "sweeping the store");
     loop_timer_set(service->sweep, SWEEP_MS);
 }
@@ -214,7 +217,9 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
     if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
         !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
-        !sandbox_keep_caps(0, err) || !open_store(&server, err))
+        !sandbox_keep_caps(0, err) || !open_store(&server, err) ||
+        !sessions_new(credentials->token_key, &server.sessions, err) ||
+        !verifiers_start(conf, &server.verifiers, err))
         return false;
     return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);
 }
@@ -270,6 +275,9 @@ int main(int argc, char **argv)
     };
     struct kbsd_args args;
     struct err err = ERR_INIT;
+    int status;
+    if (verifier_run(argc, argv, &status)) /* another process of ours, which holds nothing */
+        return status;
     auto_free char **operands = calloc((size_t)argc + 1, sizeof *operands);
     int operand_count = 0;
     bool done = false;

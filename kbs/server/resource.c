@@ -179,6 +179,8 @@ static bool check_policy(struct server *server, struct release *release, struct 
             summary, sizeof summary, "denied by line %d of the resource policy", decision.line);
     else
         snprintf(summary, sizeof summary, "no rule of the resource policy allows it");
+    if (!explain_appraisal(release->tee, release->claims, values, decision.findings, err))
+        return false;
     const struct explain_entry entry = entry_for(release, "policy", summary, decision.findings);
     refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);
     return true;

@@ -25,9 +25,12 @@ static const struct route health_routes[] = {
 };
 
 static const struct route *const tables[] = {
+    attest_routes,
     resource_routes,
     policy_routes,
     refvalue_routes,
+    agent_routes,
+    explain_routes,
     health_routes,
 };
 

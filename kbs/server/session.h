@@ -27,7 +27,7 @@ struct session {
     char id[SESSION_ID_SIZE]; /* hex of the random bytes: key of the record */
     char tee[PROTO_TEE_MAX];
     int64_t expires_at;
-    char nonce[48];              /* standard base64 */
+    char nonce[48];               /* standard base64 */
     char value[SESSION_TEXT_MAX]; /* of the cookie */
 };
 

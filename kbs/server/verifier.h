@@ -4,10 +4,10 @@
  * in children without files, network, secrets or the signing key, started from the program's own
  * file so that they inherit no memory. The front hands bytes over unparsed and reads a small, strictly
  * checked answer (verifier_wire.h). A child that hangs past its deadline, dies or answers nonsense is
- * killed and replaced by the keeper thread; the request it had fails.
+ * killed and replaced; the request it had fails. They are started by a warden process
+ * (verifier_warden.h), so that the front may forbid itself to start programs once verifiers_start() has returned.
  *
- * Thread-safe. A program that uses this must call verifier_main() first of all when its only
- * argument is VERIFIER_ARGUMENT.
+ * Thread-safe. A program that uses this calls verifier_run() first of all in main().
  */
 #pragma once
 
@@ -20,8 +20,9 @@
 
 struct verifiers;
 
-/* The child: does what it is asked on descriptor 3 until that is closed; gives the exit status. */
-int verifier_main(void);
+/* When the command line is that of one of these processes (VERIFIER_ARGUMENT, WARDEN_ARGUMENT): is it, until its socket is closed, and
+ * gives true with the exit status. */
+bool verifier_run(int argc, char **argv, int *ret_exit) MUST_CHECK;
 
 /* Starts conf->attestation.verifiers children and reads the *.pem, *.crt and *.cer files of conf->attestation.ek_roots.
  * After privilege is dropped, before requests. ERR_CONFIG, ERR_UNREACH (a child did not come up). */

@@ -75,8 +75,8 @@ static bool put_json(
     if (!text)
         return err_nomem(err);
     if (strlen(text) > max)
-        return err_set(err, ERR_FORMAT, "%s of %zu bytes; at most %zu are taken", what,
-            strlen(text), max);
+        return err_set(
+            err, ERR_FORMAT, "%s of %zu bytes; at most %zu are taken", what, strlen(text), max);
     pack_put_block(out, bytes_str(text));
     return true;
 }
@@ -107,8 +107,8 @@ static void put_reasons(struct pack_writer *out, const struct verifier_answer *a
     }
 }
 
-bool verifier_answer_encode(enum verifier_kind kind, const struct verifier_answer *answer,
-    struct buf *out, struct err *err)
+bool verifier_answer_encode(
+    enum verifier_kind kind, const struct verifier_answer *answer, struct buf *out, struct err *err)
 {
     struct pack_writer pack = pack_writer(out);
     pack_put_u8(&pack, VERIFIER_WIRE_VERSION);
@@ -162,8 +162,8 @@ static bool pubkey_ok(const json_t *json)
     return false;
 }
 
-static bool get_json(struct pack_reader *in, size_t max, const char *what, json_t **ret_json,
-    struct err *err)
+static bool get_json(
+    struct pack_reader *in, size_t max, const char *what, json_t **ret_json, struct err *err)
 {
     struct bytes text = pack_get_block(in, max);
     return json_load_strict(text, max, what, ret_json, err);
@@ -237,7 +237,8 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
     unsigned status = pack_get_u8(&in);
     bool done = true;
     if (version != VERIFIER_WIRE_VERSION || status > VERIFIER_FAILED)
-        return err_set(err, ERR_FORMAT, "verifier answer of version %u, status %u", version, status);
+        return err_set(
+            err, ERR_FORMAT, "verifier answer of version %u, status %u", version, status);
     answer.status = status;
     if (status == VERIFIER_REFUSED)
         get_reasons(&in, &answer);

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Enrolment (not part of CoCo) and the administration of agents. Enrolling keeps nothing until the guest has proved itself:
+ *
+ *     POST /agent/enroll    {"ek_public","ek_certificate","ak_public"}     -> {"id","challenge","credential","secret"}
+ *     POST /agent/activate  {"challenge","credential" (as the TPM recovered it)} -> {"id","state"}
+ *
+ * The challenge is base64url of: u8 version, u64 expiry, 16 random bytes, 32 bytes SHA-256 of the EK, block AK SPKI, 32 bytes MAC. The
+ * credential is HMAC(another key, all of that without the MAC): only who holds the server's key or the TPM can know it.
+ */
+#include <stdio.h>
+
+#include "crypt/base/b64.h"
+#include "crypt/base/pack.h"
+#include "kbs/server/agent.h"
+#include "kbs/server/explain.h"
+#include "kbs/server/session.h"
+#include "kbs/server/verifier.h"
+
+#define VERSION       1
+#define RANDOM_SIZE   16
+#define DIGEST_SIZE   32
+#define CHALLENGE_S   300
+#define CHALLENGE_MAX (AGENT_SPKI_MAX + 256)
+#define ENROLL_MAX    65536
+#define ACTIVATE_MAX  8192
+#define ERROR         "AttestationError"
+#define ENROLL_ERROR  "Enrolment failed"
+
+/* -- challenges ---------------------------------------------------------------------------------- */
+
+struct challenge {
+    int64_t expires_at;
+    struct bytes random, ek_sha256, ak_spki;
+};
+
+static bool keyed(struct server *server, const char *label, struct bytes data,
+    uint8_t ret_mac[DIGEST_SIZE], struct err *err)
+{
+    auto_secret *key = NULL;
+    return sessions_subkey(server->sessions, label, &key, err) &&
+           hash_hmac_sha256(secret_bytes(key), data, ret_mac, err);
+}
+
+static bool make_credential(
+    struct server *server, struct bytes payload, struct secret **ret_credential, struct err *err)
+{
+    auto_secret *credential = NULL;
+    if (!secret_new(VERIFIER_CREDENTIAL_SIZE, &credential, err) ||
+        !keyed(server, "enrolment credential", payload, secret_data(credential), err))
+        return false;
+    *ret_credential = take_ptr(credential);
+    return true;
+}
+
+static bool write_payload(const struct challenge *challenge, struct buf *out, struct err *err)
+{
+    struct pack_writer pack = pack_writer(out);
+    pack_put_u8(&pack, VERSION);
+    pack_put_u64(&pack, (uint64_t)challenge->expires_at);
+    pack_put_fixed(&pack, challenge->random);
+    pack_put_fixed(&pack, challenge->ek_sha256);
+    pack_put_block(&pack, challenge->ak_spki);
+    return pack_written(&pack, "challenge", err);
+}
+
+/* Authentic and in time; *ret_challenge borrows from `raw`, *ret_payload is what the credential is made of. */
+static bool open_challenge(struct server *server, const char *text, struct buf *raw,
+    struct challenge *ret_challenge, struct bytes *ret_payload, struct err *err)
+{
+    uint8_t wanted[DIGEST_SIZE];
+    if (!b64_decode(B64_URL, bytes_str(text), "challenge", raw, err))
+        return false;
+    if (raw->len <= DIGEST_SIZE)
+        return err_set(err, ERR_FORMAT, "the challenge is not one of this server");
+    struct bytes payload = bytes_slice(buf_bytes(raw), 0, raw->len - DIGEST_SIZE);
+    if (!keyed(server, "enrolment challenge", payload, wanted, err))
+        return false;
+    if (!secret_equal(
+            bytes_of(wanted, sizeof wanted), bytes_slice(buf_bytes(raw), payload.len, DIGEST_SIZE)))
+        return err_set(err, ERR_CRYPTO, "the challenge is not one of this server");
+    struct pack_reader in = pack_reader(payload);
+    struct challenge challenge = {0};
+    unsigned version = pack_get_u8(&in);
+    challenge.expires_at = (int64_t)pack_get_u64(&in);
+    challenge.random = pack_get_fixed(&in, RANDOM_SIZE);
+    challenge.ek_sha256 = pack_get_fixed(&in, DIGEST_SIZE);
+    challenge.ak_spki = pack_get_block(&in, AGENT_SPKI_MAX);
+    if (!pack_finish(&in, "challenge", err))
+        return false;
+    if (version != VERSION)
+        return err_set(err, ERR_FORMAT, "challenge of version %u", version);
+    if (server_now(server) >= challenge.expires_at)
+        return err_set(err, ERR_STALE, "the challenge has expired; enrol again");
+    *ret_challenge = challenge;
+    *ret_payload = payload;
+    return true;
+}
+
+/* -- enrolment ----------------------------------------------------------------------------------- */
+
+static bool send_json(struct response *response, const json_t *json, struct err *err)
+{
+    auto_free char *text = json_text(json);
+    return text ? response_json(response, text, err) : err_nomem(err);
+}
+
+static bool refuse(struct server *server, const struct verifier_answer *answer,
+    struct response *response, struct err *err)
+{
+    auto_json *findings = json_array();
+    char ref[EXPLAIN_ID_SIZE] = "";
+    struct err lost = ERR_INIT;
+    if (!findings)
+        return err_nomem(err);
+    for (size_t i = 0; i < answer->reason_count; i++) {
+        auto_json *finding = NULL;
+        const struct verify_reason *reason = &answer->reasons[i];
+        if (!json_build(&finding, err, "{s:s, s:s, s:s, s:s, s:b}", "claim", reason->check, "got",
+                reason->got, "expected", reason->expected, "rule", "check of the enrolment",
+                "match", 0) ||
+            json_array_append(findings, finding) != 0)
+            return err->code != ERR_OK ? false : err_nomem(err);
+    }
+    const struct explain_entry entry = {
+        .kind = "enrolment", .tee = "tpm", .summary = answer->reasons[0].got, .findings = findings};
+    if (!explain_record(server, &entry, ref, &lost))
+        response->cause = lost;
+    /* What is wrong with the keys that it sent is no secret to the guest, and it is the one that can change it. */
+    response_refuse(response, ERROR, ref, ENROLL_ERROR ": %s: %s", answer->reasons[0].check,
+        answer->reasons[0].got);
+    return true;
+}
+
+/*
+ * The credential depends on the challenge, which names the AK that only the verifier can read; so the verifier is asked twice: for the
+ * keys (with a credential that nobody will learn), then to wrap the real one.
+ */
+static bool ask(struct server *server, struct bytes body, const struct secret *credential,
+    struct buf *message, struct verifier_answer *ret_answer, struct err *err)
+{
+    const struct verifier_request request = {.kind = VERIFIER_ENROL, .body = body};
+    buf_truncate(message, 0);
+    return verifier_ask(server->verifiers, &request, credential, message, ret_answer, err);
+}
+
+static bool make_challenge(
+    struct server *server, const struct verifier_answer *keys, struct buf *payload, struct err *err)
+{
+    uint8_t random[RANDOM_SIZE], ek[DIGEST_SIZE];
+    if (!hash_random(random, sizeof random, err) ||
+        !hex_decode(bytes_str(keys->ek_sha256), "hash of the EK", ek, sizeof ek, err))
+        return false;
+    const struct challenge challenge = {.expires_at = server_now(server) + CHALLENGE_S,
+        .random = bytes_of(random, sizeof random),
+        .ek_sha256 = bytes_of(ek, sizeof ek),
+        .ak_spki = keys->ak_spki};
+    return write_payload(&challenge, payload, err);
+}
+
+static bool send_challenge(struct server *server, struct buf *payload,
+    const struct verifier_answer *wrapped, struct response *response, struct err *err)
+{
+    uint8_t tag[DIGEST_SIZE];
+    struct hash id;
+    char id_text[AGENT_ID_SIZE];
+    auto_json *json = NULL;
+    if (!hash_bytes(HASH_SHA256, wrapped->ak_spki, &id, err) ||
+        !keyed(server, "enrolment challenge", buf_bytes(payload), tag, err) ||
+        !buf_append(payload, bytes_of(tag, sizeof tag), err))
+        return false;
+    hex_encode(hash_view(&id), id_text);
+    auto_free char *challenge = b64_encode(B64_URL, buf_bytes(payload));
+    auto_free char *object = b64_encode(B64_STD, wrapped->id_object);
+    auto_free char *secret = b64_encode(B64_STD, wrapped->encrypted_secret);
+    if (!challenge || !object || !secret)
+        return err_nomem(err);
+    return json_build(&json, err, "{s:s, s:s, s:s, s:s}", "id", id_text, "challenge", challenge,
+               "credential", object, "secret", secret) &&
+           send_json(response, json, err);
+}
+
+static bool post_enroll(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX), payload = BUF_INIT(CHALLENGE_MAX);
+    auto_verifier_answer keys = {0}, wrapped = {0};
+    auto_secret *unused = NULL, *credential = NULL;
+    if (!secret_random(VERIFIER_CREDENTIAL_SIZE, &unused, err) ||
+        !ask(server, request->body, unused, &message, &keys, err))
+        return false;
+    if (keys.status == VERIFIER_REFUSED)
+        return refuse(server, &keys, response, err);
+    if (!make_challenge(server, &keys, &payload, err) ||
+        !make_credential(server, buf_bytes(&payload), &credential, err) ||
+        !ask(server, request->body, credential, &message, &wrapped, err))
+        return false;
+    if (wrapped.status == VERIFIER_REFUSED)
+        return refuse(server, &wrapped, response, err);
+    return send_challenge(server, &payload, &wrapped, response, err);
+}
+
+static bool check_credential(
+    struct server *server, struct bytes payload, const char *text, struct err *err)
+{
+    auto_secret *wanted = NULL, *got = NULL;
+    if (!b64_decode_secret(B64_STD, bytes_str(text), "credential", &got, err) ||
+        !make_credential(server, payload, &wanted, err))
+        return false;
+    return secret_equal(secret_bytes(wanted), secret_bytes(got)) ||
+           err_set(err, ERR_CRYPTO,
+               "the credential is wrong: the TPM with this endorsement key does not hold this "
+               "attestation key");
+}
+
+static bool decode_activate(struct bytes body, json_t **ret_json, const char **ret_challenge,
+    const char **ret_credential, struct err *err)
+{
+    struct message {
+        const char *challenge, *credential;
+    } in = {0};
+    static const struct json_field fields[] = {
+        {"challenge", JSON_FIELD_TEXT, offsetof(struct message, challenge), .required = true},
+        {"credential", JSON_FIELD_TEXT, offsetof(struct message, credential), .required = true},
+    };
+    if (!json_load_strict(body, ACTIVATE_MAX, "/agent/activate request", ret_json, err) ||
+        !json_decode(
+            *ret_json, fields, ARRAY_LEN(fields), true, "/agent/activate request", &in, err))
+        return false;
+    *ret_challenge = in.challenge;
+    *ret_credential = in.credential;
+    return true;
+}
+
+static bool send_state(struct response *response, const json_t *agent, struct err *err)
+{
+    auto_json *json = NULL;
+    return json_build(&json, err, "{s:s, s:s}", "id", json_member_text(agent, "id"), "state",
+               json_member_text(agent, "state")) &&
+           send_json(response, json, err);
+}
+
+static void note_audit(
+    struct response *response, const char *who, const char *what, const json_t *agent)
+{
+    snprintf(response->audit, sizeof response->audit, "%s %s agent %s (now %s)", who, what,
+        json_member_text(agent, "id"), json_member_text(agent, "state"));
+}
+
+static bool post_activate(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_buf raw = BUF_INIT(CHALLENGE_MAX);
+    auto_json *json = NULL, *agent = NULL;
+    struct challenge challenge;
+    struct bytes payload;
+    struct err cause = ERR_INIT;
+    const char *text = NULL, *credential = NULL;
+    char ek[2 * DIGEST_SIZE + 1];
+    if (!decode_activate(request->body, &json, &text, &credential, &cause) ||
+        !open_challenge(server, text, &raw, &challenge, &payload, &cause) ||
+        !check_credential(server, payload, credential, &cause)) {
+        response_refuse(response, ERROR, NULL, ENROLL_ERROR ": %s", cause.message);
+        response->cause = cause;
+        return true;
+    }
+    enum agent_state state =
+        server->conf->attestation.admit == KBS_ADMIT_AUTO ? AGENT_ADMITTED : AGENT_PENDING;
+    hex_encode(challenge.ek_sha256, ek);
+    if (!agent_create(server, challenge.ak_spki, ek, state, &agent, err))
+        return false;
+    note_audit(response, "a guest", "enrolled", agent);
+    return send_state(response, agent, err);
+}
+
+/* -- administration ------------------------------------------------------------------------------ */
+
+static bool get_agents(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_json *agents = NULL;
+    (void)request;
+    return agent_list(server, &agents, err) && send_json(response, agents, err);
+}
+
+static bool get_agent(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_json *agent = NULL;
+    return agent_find(server, request->rest, &agent, err) && send_json(response, agent, err);
+}
+
+/* A key that an administrator vouches for: machines whose TPM has no EK certificate. */
+static bool post_agent(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    struct message {
+        const char *ak_public;
+    } in = {0};
+    static const struct json_field fields[] = {
+        {"ak_public", JSON_FIELD_TEXT, offsetof(struct message, ak_public), .required = true},
+    };
+    auto_json *json = NULL, *agent = NULL;
+    auto_buf spki = BUF_INIT(AGENT_SPKI_MAX);
+    auto_jwk *key = NULL;
+    if (!json_load_strict(request->body, ACTIVATE_MAX, "/agent request", &json, err) ||
+        !json_decode(json, fields, ARRAY_LEN(fields), false, "/agent request", &in, err) ||
+        !b64_decode(B64_STD, bytes_str(in.ak_public), "ak_public", &spki, err) ||
+        !jwk_from_spki(buf_bytes(&spki), &key, err))
+        return false;
+    if (jwk_kind(key) != JWK_RSA)
+        return err_set(err, ERR_FORMAT, "ak_public: an attestation key is an RSA key");
+    if (!agent_create(server, buf_bytes(&spki), NULL, AGENT_ADMITTED, &agent, err))
+        return false;
+    note_audit(response, request->admin, "registered", agent);
+    return send_state(response, agent, err);
+}
+
+/* POST /agent/ID/admit and /agent/ID/revoke */
+static bool change_agent(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    static const struct {
+        const char *verb;
+        enum agent_state state;
+    } verbs[] = {{"admit", AGENT_ADMITTED}, {"revoke", AGENT_REVOKED}};
+    auto_json *agent = NULL;
+    const char *slash = strchr(request->rest, '/');
+    auto_free char *id = strndup(request->rest, strcspn(request->rest, "/"));
+    if (!id)
+        return err_nomem(err);
+    for (size_t i = 0; slash && i < ARRAY_LEN(verbs); i++) {
+        if (strcmp(slash + 1, verbs[i].verb) != 0)
+            continue;
+        if (!agent_find(server, id, &agent, err) ||
+            !agent_set_state(server, agent, verbs[i].state, err))
+            return false;
+        note_audit(response, request->admin, verbs[i].verb, agent);
+        return send_state(response, agent, err);
+    }
+    return err_set(err, ERR_FORMAT, "POST /kbs/v0/agent/ID/admit or /kbs/v0/agent/ID/revoke");
+}
+
+static bool delete_agent(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    auto_json *agent = NULL;
+    if (!agent_find(server, request->rest, &agent, err) || !agent_delete(server, agent, err))
+        return false;
+    note_audit(response, request->admin, "deleted", agent);
+    return send_state(response, agent, err);
+}
+
+#define AGENT_ERROR "PluginInternalError", "Agent"
+
+const struct route agent_routes[] = {
+    {REQUEST_POST, "/kbs/v0/agent/enroll", AUTH_NONE, false, ENROLL_MAX, post_enroll, ERROR,
+        ENROLL_ERROR},
+    {REQUEST_POST, "/kbs/v0/agent/activate", AUTH_NONE, false, ACTIVATE_MAX, post_activate, ERROR,
+        ENROLL_ERROR},
+    {REQUEST_GET, "/kbs/v0/agent", AUTH_ADMIN, false, 0, get_agents, AGENT_ERROR},
+    {REQUEST_POST, "/kbs/v0/agent", AUTH_ADMIN, false, ACTIVATE_MAX, post_agent, AGENT_ERROR},
+    {REQUEST_GET, "/kbs/v0/agent/*", AUTH_ADMIN, false, 0, get_agent, AGENT_ERROR},
+    {REQUEST_POST, "/kbs/v0/agent/*", AUTH_ADMIN, false, ACTIVATE_MAX, change_agent, AGENT_ERROR},
+    {REQUEST_DELETE, "/kbs/v0/agent/*", AUTH_ADMIN, false, 0, delete_agent, AGENT_ERROR},
+    {0},
+};
