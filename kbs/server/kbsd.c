@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "crypt/base/cli.h"
@@ -40,14 +41,15 @@ static const struct cli_option options[] = {
 };
 
 /*
- * Beside the common base: connections, files of the store (openat2 is beneath it; openat serves libraries that read a
- * file late), threads that libmicrohttpd makes and names, and the
- * end of the warden, which is the one that starts programs.
+ * Beside the common base: connections, and files: those of the store are opened beneath it by openat2; openat, which can do no
+ * more, is for libraries that read something late (GnuTLS: /etc/localtime). No thread or program is started any more
+ * (the warden does that, which is waited for at the end).
  */
-static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "shutdown",
-    "setsockopt", "getsockopt", "getsockname", "getpeername", "eventfd2", "epoll_create1", "openat",
-    "openat2", "fsync", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "clone",
-    "clone3", "rt_sigtimedwait", "sendfile", "uname", "ioctl", "prctl", "wait4", NULL};
+static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "sendfile",
+    "shutdown", "setsockopt", "getsockopt", "getsockname", "getpeername", "openat", "openat2",
+    "fsync", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "uname", "wait4", NULL};
+/* A thread of libmicrohttpd may still be about to name itself. */
+static const struct sandbox_rule allowed_rules[] = {{"prctl", PR_SET_NAME}};
 
 /* What is read as root and used until the end. */
 struct credentials {
@@ -188,7 +190,7 @@ static bool serve(struct server *server, const struct credentials *credentials, 
     if (!httpd_start(server, take_fd(fd), credentials->tls_key, buf_bytes(&credentials->tls_cert),
             &httpd, err))
         return false;
-    bool ok = sandbox_seccomp(allowed_calls, err);
+    bool ok = sandbox_seccomp_rules(allowed_calls, allowed_rules, ARRAY_LEN(allowed_rules), err);
     if (ok) {
         loop_timer_set(service.sweep, SWEEP_MS);
         write_port_file(port_fd, port);
