@@ -67,7 +67,7 @@ static bool open_socket(const struct attestd_conf *conf, int *ret_fd, struct err
 
 static bool drop_privilege(const struct attestd_conf *conf, struct err *err)
 {
-    const char *group = *conf->group ? conf->group : NULL;
+    const char *group = strcmp(conf->group, "none") == 0 ? NULL : conf->group;
     return sandbox_become_user(conf->user, group, err) && /* the TPM is open to this group */
            sandbox_keep_caps(0, err);                     /* and nothing else is needed */
 }

@@ -23,7 +23,7 @@ const struct conf_field attestd_fields[] = {
     {"attestd", "user", CONF_TEXT, FIELD(user), .text_default = "sealed-attest",
         .help = "user to become when started as root"},
     {"attestd", "group", CONF_TEXT, FIELD(group), .text_default = "tss",
-        .help = "additional group, which may open the TPM; empty for none"},
+        .help = "additional group, which may open the TPM, or \"none\""},
     {"attestd", "allow_users", CONF_LIST, FIELD(allow_users), .text_default = "root sealedfs",
         .help = "users (names or numbers) whose processes get answers"},
     {"attestd", "rate", CONF_INT, FIELD(rate), .min = 1, .max = 1000, .text_default = "10",

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # sealed-attestd on a real software TPM: what it answers and to whom, checked by tpm2-tools and OpenSSL as the independent end.
-# shellcheck source=tests/it/lib.sh
+# shellcheck source=tests/it/lib.sh disable=SC2154
 . "$(dirname "$0")/lib.sh"
 require_root
 require tpm2_checkquote tpm2_createak tpm2_makecredential openssl python3 setpriv
