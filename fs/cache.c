@@ -30,10 +30,7 @@ struct cache {
 
 static struct entry **bucket_of(struct cache *cache, const char *path)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *path; path++)
-        hash = (hash ^ (uint8_t)*path) * 0x100000001b3u;
-    return &cache->buckets[(hash ^ hash >> 32) % BUCKETS];
+    return &cache->buckets[path_hash(0, path) % BUCKETS];
 }
 
 static void entry_free(struct entry *entry)

@@ -4,27 +4,22 @@
 #include <errno.h>
 #include <pthread.h>
 
+#include "fs/slots.h"
+
 #define SLOT_BITS 24
 
 struct handles {
     struct nodetable_data *table;
     pthread_mutex_t lock; /* for finding slots; a slot itself is its opener's */
     struct handle *held;  /* by slot */
-    uint32_t *free_slots;
-    size_t free_count;
+    struct slots slots;
     size_t count;
 };
 
 static bool take_slot(struct handles *handles, uint32_t *ret_slot)
 {
-    bool found = true;
     pthread_mutex_lock(&handles->lock);
-    if (handles->free_count > 0)
-        *ret_slot = handles->free_slots[--handles->free_count];
-    else if (handles->table->handle_high < NODETABLE_HANDLES)
-        *ret_slot = handles->table->handle_high++;
-    else
-        found = false;
+    bool found = slots_take(&handles->slots, ret_slot);
     handles->count += found;
     pthread_mutex_unlock(&handles->lock);
     return found;
@@ -33,7 +28,7 @@ static bool take_slot(struct handles *handles, uint32_t *ret_slot)
 static void give_slot(struct handles *handles, uint32_t slot)
 {
     pthread_mutex_lock(&handles->lock);
-    handles->free_slots[handles->free_count++] = slot;
+    slots_give(&handles->slots, slot);
     handles->count--;
     pthread_mutex_unlock(&handles->lock);
 }
@@ -145,12 +140,12 @@ bool handles_new(struct nodetable_data *table, struct handles **ret_handles, str
     handles->table = table;
     pthread_mutex_init(&handles->lock, NULL);
     handles->held = calloc(NODETABLE_HANDLES, sizeof *handles->held);
-    handles->free_slots = calloc(NODETABLE_HANDLES, sizeof *handles->free_slots);
-    if (!handles->held || !handles->free_slots)
+    slots_init(&handles->slots, &table->handle_high, NODETABLE_HANDLES);
+    if (!handles->held)
         return err_nomem(err);
     for (uint32_t slot = 0; slot < table->handle_high; slot++)
         if (table->handles[slot].fh == 0)
-            handles->free_slots[handles->free_count++] = slot;
+            slots_give(&handles->slots, slot);
         else
             handles->count++;
     *ret_handles = take_ptr(handles);
@@ -167,6 +162,6 @@ void handles_free(struct handles *handles)
     }
     pthread_mutex_destroy(&handles->lock);
     free(handles->held);
-    free(handles->free_slots);
+    slots_done(&handles->slots);
     free(handles);
 }

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <fuse3/fuse_lowlevel.h>
 #include <poll.h>
-#include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <sys/statvfs.h>
@@ -14,39 +13,14 @@
 #include <unistd.h>
 
 #include "crypt/base/log.h"
+#include "fs/greeting.h"
+#include "fs/invalidator.h"
 
 /* What one READ can ask for, and so the room each thread needs for a reply. */
 #define REPLY_SIZE (128u * 1024u)
 /* Room for a request: the kernel wants max_write (which libfuse makes the bound of a read as well) and a header. */
 #define REQUEST_SIZE (REPLY_SIZE + 4096u)
-#define STACK_SIZE   (512u * 1024u)
 #define INIT_WAIT_MS 10000
-/* Invalidations are gathered for this long: a file that is opened in a loop needs one and not thousands. */
-#define GATHER_MS 10
-/* linux/fuse.h of 6.9 and later; libfuse 3.14 does not know it. */
-#define NOTIFY_RESEND  7
-#define FLAG_INIT_EXT  (1u << 30)
-#define FLAG2_RESEND   (1u << 7)
-#define OPCODE_INIT    26
-#define INVALIDATE_MAX 4096u
-
-/* The head of each request, and of FUSE_INIT's body (linux/fuse.h). */
-struct request_head {
-    uint32_t len, opcode;
-    uint64_t unique, node;
-    uint32_t uid, gid, pid, padding;
-};
-
-struct init_request {
-    struct request_head head;
-    uint32_t major, minor, max_readahead, flags, flags2;
-};
-
-struct notify {
-    uint32_t len;
-    int32_t code;
-    uint64_t unique;
-};
 
 struct ops {
     struct ops_conf conf;
@@ -56,10 +30,7 @@ struct ops {
     atomic_bool gone;
     atomic_uint_fast64_t opens, hits;
 
-    pthread_mutex_t stale_lock; /* protects the queue of the invalidating thread */
-    pthread_cond_t stale_ready;
-    uint64_t stale[INVALIDATE_MAX];
-    size_t stale_count;
+    struct invalidator *invalidator;
 };
 
 /* A request that waits for a secret: an open, or the first read from a handle of a dead worker. */
@@ -87,38 +58,7 @@ static int errno_of(const struct err *err)
     return sys_errno ? sys_errno : EIO;
 }
 
-/* -- attributes -------------------------------------------------------------------------------- */
-
-static int64_t cached_length(struct ops *ops, uint64_t id, const struct pin *pin)
-{
-    char path[PATH_SIZE], normal[PATH_SIZE];
-    if (!tree_path(ops->conf.tree, id, path))
-        return -1;
-    path_normal(path, normal);
-    return cache_length(ops->conf.cache, normal, pin->blob);
-}
-
-/* Exact where it can be known, the most it may be otherwise, and 0 only for a plaintext that is known to be empty. */
-static off_t sealed_size(struct ops *ops, uint64_t id, const struct pin *pin)
-{
-    int64_t length = cached_length(ops, id, pin);
-    if (length < 0)
-        length = tree_open_length(ops->conf.tree, id);
-    if (length >= 0)
-        return length;
-    size_t hint = ops->conf.resolver->length_hint(buf_bytes(&pin->blob->text));
-    return hint > 0 ? (off_t)hint : ops->conf.maximum;
-}
-
-static void show(struct ops *ops, uint64_t id, const struct pin *pin, struct stat *st)
-{
-    st->st_mode &= S_IFMT | 0777;
-    if (!pin->is_sealed)
-        return;
-    st->st_size = sealed_size(ops, id, pin);
-    st->st_blocks = (st->st_size + 511) / 512;
-    tree_told(ops->conf.tree, id, (uint64_t)st->st_size);
-}
+/* -- names and attributes --------------------------------------------------------------------- */
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
@@ -127,26 +67,26 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     auto_pin *pin = NULL;
     uint64_t id;
     struct err err = ERR_INIT;
-    if (!tree_lookup(ops->conf.tree, parent, name, &id, &pin, &entry.attr, &err)) {
+    if (!tree_lookup(ops->conf.shown.tree, parent, name, &id, &pin, &entry.attr, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
     }
-    show(ops, id, pin, &entry.attr);
+    shown_stat(&ops->conf.shown, id, pin, &entry.attr);
     entry.ino = id;
     if (fuse_reply_entry(req, &entry) < 0)
-        tree_forget(ops->conf.tree, id, 1);
+        tree_forget(ops->conf.shown.tree, id, 1);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count)
 {
-    tree_forget(ops_of(req)->conf.tree, node, count);
+    tree_forget(ops_of(req)->conf.shown.tree, node, count);
     fuse_reply_none(req);
 }
 
 static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
 {
     for (size_t i = 0; i < count; i++)
-        tree_forget(ops_of(req)->conf.tree, forgets[i].ino, forgets[i].nlookup);
+        tree_forget(ops_of(req)->conf.shown.tree, forgets[i].ino, forgets[i].nlookup);
     fuse_reply_none(req);
 }
 
@@ -157,11 +97,11 @@ static void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
     (void)info;
-    if (!tree_stat(ops->conf.tree, node, &pin, &st, &err)) {
+    if (!tree_stat(ops->conf.shown.tree, node, &pin, &st, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
     }
-    show(ops, node, pin, &st);
+    shown_stat(&ops->conf.shown, node, pin, &st);
     fuse_reply_attr(req, &st, 0);
 }
 
@@ -170,7 +110,7 @@ static void op_readlink(fuse_req_t req, fuse_ino_t node)
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
-    if (!tree_pin(ops_of(req)->conf.tree, node, &pin, &st, &err))
+    if (!tree_pin(ops_of(req)->conf.shown.tree, node, &pin, &st, &err))
         fuse_reply_err(req, errno_of(&err));
     else if (!pin->target)
         fuse_reply_err(req, EINVAL);
@@ -186,7 +126,7 @@ static void op_statfs(fuse_req_t req, fuse_ino_t node)
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
     (void)node;
-    if (!tree_pin(ops->conf.tree, NODE_ROOT, &pin, &st, &err))
+    if (!tree_pin(ops->conf.shown.tree, NODE_ROOT, &pin, &st, &err))
         fuse_reply_err(req, errno_of(&err));
     else if (fstatvfs(pin->fd, &fs) < 0)
         fuse_reply_err(req, errno);
@@ -203,7 +143,7 @@ static void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
     info->fh = 0;
-    if (!tree_pin(ops_of(req)->conf.tree, node, &pin, &st, &err))
+    if (!tree_pin(ops_of(req)->conf.shown.tree, node, &pin, &st, &err))
         fuse_reply_err(req, errno_of(&err));
     else if (!S_ISDIR(st.st_mode))
         fuse_reply_err(req, ENOTDIR);
@@ -217,9 +157,9 @@ static bool list(struct ops *ops, fuse_ino_t node, uint64_t cookie, struct buf *
     struct stat st;
     char path[PATH_SIZE];
     auto_pin *pin = NULL;
-    if (!tree_pin(ops->conf.tree, node, &pin, &st, err))
+    if (!tree_pin(ops->conf.shown.tree, node, &pin, &st, err))
         return false;
-    if (!tree_path(ops->conf.tree, node, path))
+    if (!tree_path(ops->conf.shown.tree, node, path))
         return err_set_at(err, ERR_IO, ESTALE, __FILE__, __LINE__, "directory");
     return monitor_list(ops->conf.source->monitor, path, cookie, message, ret_answer, err);
 }
@@ -293,7 +233,7 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
      * The kernel was told a size that is less than the true one (another secret came from the KBS meanwhile), and sendfile and splice
      * would cut the content there. ESTALE makes it walk the path once more, and learn the size from the cache.
      */
-    if (secret && secret_len(secret) > tree_told_size(ops->conf.tree, node)) {
+    if (secret && secret_len(secret) > tree_told_size(ops->conf.shown.tree, node)) {
         fuse_reply_err(req, ESTALE);
         return;
     }
@@ -302,7 +242,7 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
         fuse_reply_err(req, errno_of(&err));
         return;
     }
-    tree_opened(ops->conf.tree, node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    tree_opened(ops->conf.shown.tree, node, pin, secret ? (int64_t)secret_len(secret) : -1);
     info->fh = fh;
     info->keep_cache = 0;
     info->direct_io = secret != NULL;
@@ -310,7 +250,7 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
         uint64_t of;
         bool held, sealed;
         handle_close(ops->conf.handles, fh, &of, &held, &sealed);
-        (void)tree_closed(ops->conf.tree, node);
+        (void)tree_closed(ops->conf.shown.tree, node);
     }
 }
 
@@ -324,7 +264,7 @@ static void reply_adopted(
         return;
     }
     const struct handle *handle = handle_find(ops->conf.handles, fh);
-    tree_opened(ops->conf.tree, handle->node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    tree_opened(ops->conf.shown.tree, handle->node, pin, secret ? (int64_t)secret_len(secret) : -1);
     reply_content(req, handle, size, offset);
 }
 
@@ -360,12 +300,12 @@ static void await_secret(struct ops *ops, struct ticket *ticket)
     enum cache_result result = CACHE_MISS;
     struct err refusal = ERR_INIT, err = ERR_INIT;
     uint64_t id;
-    if (!tree_path(ops->conf.tree, ticket->node, path)) {
+    if (!tree_path(ops->conf.shown.tree, ticket->node, path)) {
         reply_ticket(ticket, NULL, ESTALE);
         return;
     }
     path_normal(path, normal);
-    result = cache_find(ops->conf.cache, normal, ticket->pin->blob, &secret, &refusal);
+    result = cache_find(ops->conf.shown.cache, normal, ticket->pin->blob, &secret, &refusal);
     if (result == CACHE_HIT)
         atomic_fetch_add_explicit(&ops->hits, 1, memory_order_relaxed);
     if (result == CACHE_MISS) {
@@ -404,7 +344,7 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info
         fuse_reply_err(req, EROFS);
         return;
     }
-    if (!tree_pin(ops->conf.tree, node, &pin, &st, &err)) {
+    if (!tree_pin(ops->conf.shown.tree, node, &pin, &st, &err)) {
         /* Gone since the lookup: a second walk finds what is there now. */
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
@@ -432,7 +372,7 @@ static void read_orphan(fuse_req_t req, const struct handle_record *record, size
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
-    if (!tree_pin(ops->conf.tree, record->node, &pin, &st, &err)) {
+    if (!tree_pin(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
     }
@@ -472,7 +412,7 @@ static void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     uint64_t of;
     bool held, sealed;
     handle_close(ops->conf.handles, info->fh, &of, &held, &sealed);
-    bool last = held ? tree_closed(ops->conf.tree, of) : true;
+    bool last = held ? tree_closed(ops->conf.shown.tree, of) : true;
     if (sealed && last)
         ops_invalidate(ops, node);
     fuse_reply_err(req, 0);
@@ -505,38 +445,14 @@ static const struct fuse_lowlevel_ops operations = {
 
 void ops_invalidate(struct ops *ops, uint64_t node)
 {
-    pthread_mutex_lock(&ops->stale_lock);
-    size_t i = 0;
-    while (i < ops->stale_count && ops->stale[i] != node)
-        i++;
-    /* A full queue drops nothing that matters for long: the node is invalidated at its next release. */
-    if (i == ops->stale_count && i < INVALIDATE_MAX)
-        ops->stale[ops->stale_count++] = node;
-    pthread_cond_signal(&ops->stale_ready);
-    pthread_mutex_unlock(&ops->stale_lock);
+    invalidator_add(ops->invalidator, node);
 }
 
-static void *invalidate_main(void *arg)
+/* On the invalidator's thread. ENOENT: the kernel has forgotten the node, and its pages with it. */
+static void drop_pages(void *arg, uint64_t node)
 {
     struct ops *ops = arg;
-    uint64_t *nodes = calloc(INVALIDATE_MAX, sizeof *nodes);
-    while (nodes && !atomic_load(&ops->gone)) {
-        pthread_mutex_lock(&ops->stale_lock);
-        while (ops->stale_count == 0)
-            pthread_cond_wait(&ops->stale_ready, &ops->stale_lock);
-        pthread_mutex_unlock(&ops->stale_lock);
-        poll(NULL, 0, GATHER_MS);
-        pthread_mutex_lock(&ops->stale_lock);
-        size_t count = ops->stale_count;
-        memcpy(nodes, ops->stale, count * sizeof *nodes);
-        ops->stale_count = 0;
-        pthread_mutex_unlock(&ops->stale_lock);
-        for (size_t i = 0; i < count;
-             i++) /* ENOENT: the kernel has forgotten the node, and its pages with it */
-            (void)fuse_lowlevel_notify_inval_inode(ops->session, nodes[i], 0, 0);
-    }
-    free(nodes);
-    return NULL;
+    (void)fuse_lowlevel_notify_inval_inode(ops->session, node, 0, 0);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
@@ -605,66 +521,44 @@ static bool greet(struct ops *ops, struct err *err)
         if (!next_request(ops, data, &len))
             return err_set_errno(err, ERR_IO, "read /dev/fuse");
     }
-    const struct request_head *head = (const void *)data;
-    if (len < sizeof *head || head->opcode != OPCODE_INIT || len > NODETABLE_INIT)
-        return err_set(err, ERR_INTERNAL, "the kernel's first request is not FUSE_INIT");
-    memcpy(ops->conf.table->init, data, len);
-    __atomic_store_n(&ops->conf.table->init_len, (uint32_t)len, __ATOMIC_RELEASE);
+    if (!greeting_keep(ops->conf.table, bytes_of(data, len), err))
+        return false;
     process(ops, data, len);
     return true;
 }
 
-/* The kernel has had its answer from our predecessor: libfuse gets the same question again, and what it says goes nowhere. */
+/*
+ * The kernel has had its answer from our predecessor: libfuse gets the same question again, and
+ * what it says goes nowhere.
+ */
 static bool take_over(struct ops *ops, struct err *err)
 {
-    uint8_t data[NODETABLE_INIT] = {0};
-    size_t len = ops->conf.table->init_len;
-    struct init_request init;
-    memcpy(data, ops->conf.table->init, len);
-    memcpy(&init, data, sizeof init);
-    if (len < sizeof init || init.head.opcode != OPCODE_INIT)
-        return err_set(err, ERR_INTERNAL, "what is kept of the kernel's FUSE_INIT is not one");
+    uint8_t greeting[NODETABLE_INIT] = {0};
+    size_t len;
+    if (!greeting_recall(ops->conf.table, greeting, &len, err))
+        return false;
     ops->swallow = true;
-    process(ops, data, len);
+    process(ops, greeting, len);
     ops->swallow = false;
-    if (!(init.flags & FLAG_INIT_EXT) || !(init.flags2 & FLAG2_RESEND)) {
-        log_warning("this kernel (before 6.9) cannot send requests again: calls that the dead "
-                    "worker had taken hang "
-                    "until they are interrupted");
-        return true;
-    }
-    struct notify resend = {.len = sizeof resend, .code = NOTIFY_RESEND};
-    if (write(ops->conf.fuse_fd, &resend, sizeof resend) != (ssize_t)sizeof resend)
-        return err_set_errno(err, ERR_IO, "ask the kernel for unanswered requests");
+    if (greeting_can_resend(greeting, len))
+        return greeting_resend(ops->conf.fuse_fd, err);
+    log_warning("this kernel (before 6.9) cannot send requests again: calls that the dead worker "
+                "had taken hang until they are interrupted");
     return true;
 }
 
 bool ops_start(struct ops *ops, struct park *park, struct err *err)
 {
     ops->park = park;
-    return ops->conf.table->init_len > 0 ? take_over(ops, err) : greet(ops, err);
-}
-
-static bool start_thread(void *(*fn)(void *), struct ops *ops, struct err *err)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&thread, &attr, fn, ops);
-    pthread_attr_destroy(&attr);
-    if (failed)
-        return err_set_at(err, ERR_NOMEM, failed, __FILE__, __LINE__, "start a thread");
-    return true;
+    return greeting_is_kept(ops->conf.table) ? take_over(ops, err) : greet(ops, err);
 }
 
 bool ops_run(struct ops *ops, struct err *err)
 {
-    if (!start_thread(invalidate_main, ops, err))
+    if (!invalidator_run(ops->invalidator, err))
         return false;
     for (unsigned i = 0; i < ops->conf.threads; i++)
-        if (!start_thread(serve_main, ops, err))
+        if (!thread_start(serve_main, ops, err))
             return false;
     return true;
 }
@@ -685,8 +579,8 @@ bool ops_new(const struct ops_conf *conf, struct ops **ret_ops, struct err *err)
     if (!ops)
         return err_nomem(err);
     ops->conf = *conf;
-    pthread_mutex_init(&ops->stale_lock, NULL);
-    pthread_cond_init(&ops->stale_ready, NULL);
+    if (!invalidator_new(drop_pages, ops, &ops->invalidator, err))
+        return false;
     ops->session = fuse_session_new(&args, &operations, sizeof operations, ops);
     if (!ops->session)
         return err_set(err, ERR_INTERNAL, "libfuse does not make a session");

@@ -8,10 +8,9 @@
  */
 #pragma once
 
-#include "fs/cache.h"
 #include "fs/handle.h"
 #include "fs/park.h"
-#include "fs/tree.h"
+#include "fs/shown.h"
 
 struct ops;
 
@@ -20,11 +19,8 @@ struct ops_conf {
     unsigned threads;
     struct nodetable_data *table;
     const struct source *source;
-    struct tree *tree;
+    struct shown shown; /* with tree, cache and resolver */
     struct handles *handles;
-    struct cache *cache;
-    struct resolver *resolver;
-    int64_t maximum; /* size shown for a sealed file of unknown length */
     void (*unmounted)(
         void *arg); /* on a thread of ops, once: the kernel has closed the connection */
     void *arg;

@@ -49,10 +49,7 @@ struct park {
 
 static size_t bucket_of(const char *path)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
-    for (; *path; path++)
-        hash = (hash ^ (uint8_t)*path) * 0x100000001b3u;
-    return (hash ^ hash >> 32) % BUCKETS;
+    return path_hash(0, path) % BUCKETS;
 }
 
 static struct waiter *find_waiter(struct park *park, uint64_t id)
@@ -257,7 +254,8 @@ static void start_flight(void *arg)
         return;
     }
     if (flight->blob->text.len > BLOB_SIZE_MAX) {
-        err_set(&err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)", flight->path, BLOB_SIZE_MAX);
+        err_set(&err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)", flight->path,
+            BLOB_SIZE_MAX);
         land(flight, NULL, &err);
         return;
     }

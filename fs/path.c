@@ -60,3 +60,11 @@ bool path_join(const char *dir, const char *name, char *out)
     int len = snprintf(out, PATH_SIZE, "%s%s%s", dir, *dir ? "/" : "", name);
     return len >= 0 && len < PATH_SIZE;
 }
+
+uint32_t path_hash(uint64_t seed, const char *path)
+{
+    uint64_t hash = 0xcbf29ce484222325u ^ seed; /* FNV-1a */
+    for (; *path; path++)
+        hash = (hash ^ (uint8_t)*path) * 0x100000001b3u;
+    return (uint32_t)(hash ^ hash >> 32);
+}

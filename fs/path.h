@@ -2,6 +2,8 @@
 /* Paths below a mount or a source: relative, no empty, "." or ".." component, "" for the root. */
 #pragma once
 
+#include <stdint.h>
+
 #include "crypt/base/err.h"
 
 #define PATH_SIZE 4096 /* with the NUL, as PATH_MAX */
@@ -17,3 +19,5 @@ bool path_name_valid(const char *name, size_t len);
 void path_normal(const char *path, char *out);
 /* dir + "/" + name into `out` (PATH_SIZE bytes); false when it does not fit. */
 bool path_join(const char *dir, const char *name, char *out);
+/* For hash tables; `seed` tells paths of different kinds apart. Not against an adversary who chooses names. */
+uint32_t path_hash(uint64_t seed, const char *path);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "fs/path.h"
+#include "fs/slots.h"
 
 #define BUCKETS_FIRST 1024u
 #define MESSAGE_STALE "another file has taken this name"
@@ -36,8 +37,7 @@ struct tree {
     struct node_record root_record;
     struct node **buckets;
     uint32_t bucket_count;
-    uint32_t *free_slots;
-    size_t free_count, free_size;
+    struct slots slots;
     size_t count;
     size_t pins, pins_max;
     uint32_t hand; /* slot where the search for a pin to drop goes on */
@@ -47,10 +47,7 @@ struct tree {
 
 static uint32_t bucket_of(const struct tree *tree, uint64_t parent, const char *name)
 {
-    uint64_t hash = 0xcbf29ce484222325u ^ parent; /* FNV-1a */
-    for (; *name; name++)
-        hash = (hash ^ (uint8_t)*name) * 0x100000001b3u;
-    return (uint32_t)(hash ^ hash >> 32) & (tree->bucket_count - 1);
+    return path_hash(parent, name) & (tree->bucket_count - 1);
 }
 
 static uint64_t id_of(const struct node *node)
@@ -187,32 +184,6 @@ static void place(struct tree *tree, struct node *node, struct pin *pin)
 
 /* -- life of nodes ----------------------------------------------------------------------------- */
 
-static bool take_slot(struct tree *tree, uint32_t *ret_slot)
-{
-    if (tree->free_count > 0) {
-        *ret_slot = tree->free_slots[--tree->free_count];
-        return true;
-    }
-    if (tree->table->node_high >= NODETABLE_NODES)
-        return false;
-    *ret_slot = tree->table->node_high++;
-    return true;
-}
-
-/* A slot that cannot be remembered is lost until the next worker finds it. */
-static void give_slot(struct tree *tree, uint32_t slot)
-{
-    if (tree->free_count == tree->free_size) {
-        size_t size = tree->free_size ? 2 * tree->free_size : 64;
-        uint32_t *slots = reallocarray(tree->free_slots, size, sizeof(uint32_t));
-        if (!slots)
-            return;
-        tree->free_slots = slots;
-        tree->free_size = size;
-    }
-    tree->free_slots[tree->free_count++] = slot;
-}
-
 static void free_unused(struct tree *tree, struct node *node)
 {
     while (
@@ -224,7 +195,7 @@ static void free_unused(struct tree *tree, struct node *node)
         node->record->id = 0;
         tree->nodes[slot] = NULL;
         tree->count--;
-        give_slot(tree, slot);
+        slots_give(&tree->slots, slot);
         free(node);
         parent->children--;
         node = parent;
@@ -236,7 +207,7 @@ static struct node *node_new(
 {
     uint32_t slot;
     struct node *node = calloc(1, sizeof *node);
-    if (!node || !take_slot(tree, &slot)) {
+    if (!node || !slots_take(&tree->slots, &slot)) {
         free(node);
         return NULL;
     }
@@ -564,7 +535,7 @@ static bool take_over(struct tree *tree, struct err *err)
     struct nodetable_data *table = tree->table;
     for (uint32_t slot = 0; slot < table->node_high; slot++)
         if (table->nodes[slot].id == 0)
-            give_slot(tree, slot);
+            slots_give(&tree->slots, slot);
         else if (!adopt(tree, slot))
             return err_nomem(err);
     for (uint32_t slot = 0; slot < table->node_high; slot++) {
@@ -593,6 +564,7 @@ bool tree_new(const struct source *source, struct nodetable_data *table, size_t 
     if (!tree->nodes || !grow_buckets(tree))
         return err_nomem(err);
     (void)nodetable_check(table);
+    slots_init(&tree->slots, &table->node_high, NODETABLE_NODES);
     if (!source_pin(source, "", &tree->root.pin, err))
         return err_wrap(err, "source directory");
     if (!take_over(tree, err))
@@ -615,6 +587,6 @@ void tree_free(struct tree *tree)
     pthread_mutex_destroy(&tree->lock);
     free(tree->nodes);
     free(tree->buckets);
-    free(tree->free_slots);
+    slots_done(&tree->slots);
     free(tree);
 }

@@ -213,11 +213,8 @@ static bool make_filesystem(struct worker *worker, struct err *err)
         .threads = (unsigned)conf->conf->mount.threads,
         .table = worker->table,
         .source = &worker->source,
-        .tree = worker->tree,
+        .shown = {worker->tree, worker->cache, conf->resolver, conf->conf->secrets.maximum},
         .handles = worker->handles,
-        .cache = worker->cache,
-        .resolver = conf->resolver,
-        .maximum = conf->conf->secrets.maximum,
         .unmounted = post_unmounted,
         .arg = worker};
     if (!ops_new(&ops, &worker->ops, err))

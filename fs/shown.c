@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/shown.h"
+
+static int64_t cached_length(const struct shown *shown, uint64_t id, const struct pin *pin)
+{
+    char path[PATH_SIZE], normal[PATH_SIZE];
+    if (!tree_path(shown->tree, id, path))
+        return -1;
+    path_normal(path, normal);
+    return cache_length(shown->cache, normal, pin->blob);
+}
+
+static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pin *pin)
+{
+    int64_t length = cached_length(shown, id, pin);
+    if (length < 0)
+        length = tree_open_length(shown->tree, id);
+    if (length >= 0)
+        return length;
+    size_t hint = shown->resolver->length_hint(buf_bytes(&pin->blob->text));
+    return hint > 0 ? (off_t)hint : shown->maximum;
+}
+
+void shown_stat(const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st)
+{
+    st->st_mode &= S_IFMT | 0777;
+    if (!pin->is_sealed)
+        return;
+    st->st_size = sealed_size(shown, id, pin);
+    st->st_blocks = (st->st_size + 511) / 512;
+    tree_told(shown->tree, id, (uint64_t)st->st_size);
+}
