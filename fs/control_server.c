@@ -9,14 +9,17 @@
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
 
-#define CONTROL_PEERS_MAX  64
-#define CONTROL_UNSEAL_MAX (1024u * 1024)
+#define CONTROL_PEERS_MAX     64
+#define CONTROL_STRANGERS_MAX 8    /* of them, peers that may not ask anything */
+#define CONTROL_STRANGER_MS   1000 /* long enough to be told so */
+#define CONTROL_UNSEAL_MAX    (1024u * 1024)
 
 struct peer {
     struct control_server *server;
     struct peer *next;
     int fd;
     struct ipc_peer who;
+    bool allowed;
     struct loop_watch *watch;
     struct loop_timer *limit; /* for the operation in progress and for a peer that does not read */
     struct resolver_call *call; /* in progress */
@@ -31,7 +34,7 @@ struct control_server {
     struct worker *worker;
     struct loop_watch *watch;
     struct peer *peers;
-    size_t peer_count;
+    size_t peer_count, stranger_count;
 };
 
 struct control_op {
@@ -47,6 +50,7 @@ static void peer_free(struct peer *peer)
         if (*at == peer) {
             *at = peer->next;
             server->peer_count--;
+            server->stranger_count -= !peer->allowed;
             break;
         }
     if (peer->call)
@@ -279,6 +283,14 @@ static bool peer_run(struct peer *peer, struct bytes message, int fd, struct err
 {
     auto_json *request = NULL;
     const char *name;
+    /* Said in answer to a request: a socket closed with unread data would swallow it. */
+    if (!peer->allowed) {
+        log_info("control socket: uid %u (pid %d) is not in allow_users", (unsigned)peer->who.uid,
+            (int)peer->who.pid);
+        return err_set(err, ERR_DENIED_LOCAL,
+            "user %u may not use the agent; name it in [control] allow_users",
+            (unsigned)peer->who.uid);
+    }
     if (!json_load_strict(message, IPC_MESSAGE_MAX, "control request", &request, err))
         return false;
     name = json_member_text(request, "op");
@@ -344,27 +356,22 @@ static bool peer_new(
         close(fd);
         return err_nomem(err);
     }
-    *peer = (struct peer){.server = server, .next = server->peers, .fd = fd, .who = *who};
+    *peer = (struct peer){.server = server,
+        .next = server->peers,
+        .fd = fd,
+        .who = *who,
+        .allowed = uid_allowed(server, who->uid)};
     server->peers = peer;
     server->peer_count++;
+    server->stranger_count += !peer->allowed;
     if (loop_timer_new(server->loop, peer_timed_out, peer, &peer->limit, err) &&
-        loop_watch_fd(server->loop, fd, EPOLLIN, peer_ready, peer, &peer->watch, err))
+        loop_watch_fd(server->loop, fd, EPOLLIN, peer_ready, peer, &peer->watch, err)) {
+        if (!peer->allowed)
+            loop_timer_set(peer->limit, CONTROL_STRANGER_MS);
         return true;
+    }
     peer_free(peer);
     return false;
-}
-
-static void refuse_at_door(int fd, const struct ipc_peer *who, enum err_code code, const char *why)
-{
-    char text[256];
-    struct err err = ERR_INIT;
-    int len = snprintf(text, sizeof text,
-        "{\"ok\":false,\"code\":\"%s\",\"message\":\"%s\",\"ref\":\"\"}", err_info(code)->name,
-        why);
-    log_info("control socket: uid %u (pid %d) refused: %s", (unsigned)who->uid, (int)who->pid, why);
-    if (!ipc_send(fd, bytes_of(text, (size_t)len), NULL, 0, &err))
-        log_debug("control socket: %s", err.message);
-    close(fd);
 }
 
 static void server_ready(void *arg, uint32_t events)
@@ -380,13 +387,16 @@ static void server_ready(void *arg, uint32_t events)
     }
     if (fd < 0)
         return;
-    if (!uid_allowed(server, who.uid))
-        refuse_at_door(fd, &who, ERR_DENIED_LOCAL,
-            "this user may not use the agent; name it in [control] allow_users");
-    else if (server->peer_count >= CONTROL_PEERS_MAX)
-        refuse_at_door(fd, &who, ERR_BUSY, "too many control connections at once");
-    else if (!peer_new(server, fd, &who, &err))
+    bool stranger = !uid_allowed(server, who.uid);
+    if (server->peer_count >= CONTROL_PEERS_MAX ||
+        (stranger && server->stranger_count >= CONTROL_STRANGERS_MAX)) {
+        log_warning(
+            "control socket: more than %d connections at once; uid %u (pid %d) is turned away",
+            CONTROL_PEERS_MAX, (unsigned)who.uid, (int)who.pid);
+        close(fd);
+    } else if (!peer_new(server, fd, &who, &err)) {
         log_err(LOG_LEVEL_WARNING, &err, "control socket");
+    }
 }
 
 bool control_listen(const char *path, int *ret_fd, struct err *err)

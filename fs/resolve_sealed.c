@@ -139,8 +139,7 @@ static void call_material_arrived(void *arg, struct secret *fetched, const struc
     struct resolver_call *call = arg;
     call->fetch = NULL;
     if (!fetched) {
-        struct err copy = *err;
-        err_wrap(&copy, "%s", call->resource);
+        struct err copy = *err; /* kbs/client has named the resource and the broker */
         call_fail(call, &copy);
         return;
     }
@@ -217,7 +216,7 @@ static void call_signer_arrived(void *arg, struct secret *fetched, const struct 
     struct err copy = *err;
     call->fetch = NULL;
     if (!fetched) {
-        err_wrap(&copy, "signing key %s", call->resource);
+        err_wrap(&copy, "signing key");
         call_fail(call, &copy);
         return;
     }
@@ -374,7 +373,6 @@ static void call_fetch_arrived(void *arg, struct secret *plaintext, const struct
         call_succeed(call, plaintext);
         return;
     }
-    err_wrap(&copy, "%s", call->resource);
     call_fail(call, &copy);
 }
 

@@ -82,7 +82,7 @@ static bool member_bytes(const json_t *object, const char *name, struct buf *out
 
 /* Asks attestd for the keys and the broker for a credential bound to both. */
 static bool enroll_begin(const struct enroll_args *args, const char *attestd,
-    const struct broker *broker, char **ret_ak, json_t **ret_challenge, struct err *err)
+    const struct broker *broker, json_t **ret_challenge, struct err *err)
 {
     struct attest_request request = {.kind = ATTEST_ENROL, .create = args->create_key};
     struct attest_answer keys;
@@ -95,22 +95,18 @@ static bool enroll_begin(const struct enroll_args *args, const char *attestd,
     auto_free char *ak = b64_encode(B64_STD, keys.ak_public);
     if (!ek || !certificate || !ak)
         return err_nomem(err);
-    if (!json_build(&body, err, "{s:s,s:s,s:s}", "ek_public", ek, "ek_certificate", certificate,
-            "ak_public", ak) ||
-        !broker_post(broker, "/kbs/v0/agent/enroll", body, ret_challenge, err))
-        return false;
-    *ret_ak = take_ptr(ak);
-    return true;
+    return json_build(&body, err, "{s:s,s:s,s:s}", "ek_public", ek, "ek_certificate", certificate,
+               "ak_public", ak) &&
+           broker_post(broker, "/kbs/v0/agent/enroll", body, ret_challenge, err);
 }
 
 /* The credential proves to the broker that this TPM holds both keys; it is worth nothing afterwards. */
-static bool enroll_finish(const char *attestd, const struct broker *broker, const char *ak,
-    const json_t *challenge, json_t **ret_result, struct err *err)
+static bool enroll_finish(const char *attestd, const struct broker *broker, const json_t *challenge,
+    json_t **ret_result, struct err *err)
 {
     struct attest_request request = {.kind = ATTEST_ACTIVATE};
-    struct attest_answer activated;
-    auto_buf credential = BUF_INIT(ATTEST_BLOB_MAX), secret = BUF_INIT(ATTEST_BLOB_MAX),
-             message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_secret *activated = NULL;
+    auto_buf credential = BUF_INIT(ATTEST_BLOB_MAX), secret = BUF_INIT(ATTEST_BLOB_MAX);
     auto_json *body = NULL;
     const char *opaque = json_member_text(challenge, "challenge");
     if (!opaque)
@@ -120,13 +116,12 @@ static bool enroll_finish(const char *attestd, const struct broker *broker, cons
         return false;
     request.credential = buf_bytes(&credential);
     request.secret = buf_bytes(&secret);
-    if (!attest_ask(attestd, &request, ENROLL_TIMEOUT_MS, &message, &activated, err))
+    if (!attest_ask_credential(attestd, &request, ENROLL_TIMEOUT_MS, &activated, err))
         return false;
-    auto_free char *recovered = b64_encode(B64_STD, activated.body);
+    auto_free char *recovered = b64_encode(B64_STD, secret_bytes(activated));
     if (!recovered)
         return err_nomem(err);
-    return json_build(&body, err, "{s:s,s:s,s:s}", "challenge", opaque, "ak_public", ak,
-               "credential", recovered) &&
+    return json_build(&body, err, "{s:s,s:s}", "challenge", opaque, "credential", recovered) &&
            broker_post(broker, "/kbs/v0/agent/activate", body, ret_result, err);
 }
 
@@ -134,7 +129,6 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
 {
     const struct enroll_args *args = options;
     AUTO_DONE(sealedfs_conf_done) struct sealedfs_conf conf = {0};
-    auto_free char *ak = NULL;
     auto_json *challenge = NULL, *result = NULL;
     (void)operands, (void)operand_count;
     if (!sealedfs_conf_load(args->config, NULL, &conf, err))
@@ -148,8 +142,8 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
     if (!broker.url)
         return err_set(
             err, ERR_CONFIG, "no key broker: give --kbs URL or set url in section [kbs]");
-    if (!enroll_begin(args, attestd, &broker, &ak, &challenge, err) ||
-        !enroll_finish(attestd, &broker, ak, challenge, &result, err))
+    if (!enroll_begin(args, attestd, &broker, &challenge, err) ||
+        !enroll_finish(attestd, &broker, challenge, &result, err))
         return false;
     if (args->json)
         return tool_print_json(result, err);

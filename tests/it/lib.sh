@@ -17,6 +17,9 @@ TESTBIN=${SEALED_TESTBIN:-$BIN/../tests}
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/sealed-it.XXXXXX")
 chmod 0755 "$DIR"
 export TSS2_LOG=all+none LC_ALL=C
+# The system's own Python has the packages that the peers are written on; another one may stand before it in the path.
+python3() { /usr/bin/python3 "$@"; }
+export -f python3
 CLEANUPS=()
 
 on_exit() { CLEANUPS+=("$1"); }
@@ -28,6 +31,8 @@ finish() {
     for ((i = ${#CLEANUPS[@]} - 1; i >= 0; i--)); do eval "${CLEANUPS[i]}" >/dev/null 2>&1; done
     if [ "$status" -ne 0 ] && [ "$status" -ne 77 ]; then
         for log in "$DIR"/*.log; do
+            # The TPM's own logs tell nothing after it has started.
+            case $log in */tpm*.log) continue ;; esac
             [ -s "$log" ] || continue
             echo "--- ${log##*/} (last 60 lines)"
             tail -n 60 "$log"

@@ -76,13 +76,15 @@ static void fetch_answer(void *arg)
     kbs_fetch_fn *fn = fetch->fn;
     void *fn_arg = fetch->arg;
     struct err err = ERR_INIT;
+    char uri[KBS_URI_MAX];
+    memcpy(uri, fetch->uri, sizeof uri);
     kbs_fetch_cancel(fetch);
     if (resource)
         resource->asked++;
     if (!resource)
-        err_set(&err, ERR_NOTFOUND, "no such resource");
+        err_set(&err, ERR_NOTFOUND, "%s: no such resource", uri);
     else if (!resource->value)
-        err_set(&err, ERR_DENIED_POLICY, "the policy denies it");
+        err_set(&err, ERR_DENIED_POLICY, "%s: the policy denies it", uri);
     auto_secret *value = resource && resource->value ? secret_ref(resource->value) : NULL;
     fn(fn_arg, value, &err);
 }
