@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A guest's GET of a resource, from token to JWE, without a socket. */
+#include "tests/unit/kbs_fixture.h"
+
+#include "attest/runtime.h"
+#include "crypt/base/b64.h"
+#include "crypt/jwe.h"
+#include "kbs/server/agent.h"
+#include "kbs/server/policy.h"
+
+#define PATH   "/kbs/v0/resource/default/key/1"
+#define SECRET "the plaintext of the test"
+
+static struct jwk *tee_key, *other_key;
+
+static int make_keys(void **state)
+{
+    (void)state;
+    return jwk_generate(JWK_EC_P256, NULL, &tee_key, &err) &&
+                   jwk_generate(JWK_EC_P256, NULL, &other_key, &err)
+               ? 0
+               : -1;
+}
+
+static int drop_keys(void **state)
+{
+    (void)state;
+    jwk_unref(tee_key);
+    jwk_unref(other_key);
+    return 0;
+}
+
+/* The SPKI of some P-256 key stands for an attestation key: nothing here looks into it. */
+static void ak_spki(struct buf *out)
+{
+    assert_done(jwk_spki(other_key, out, &err), &err);
+}
+
+/* "Bearer " and a token for this status; the caller frees it. */
+static char *token(const struct jwk *signer, const char *tee, enum appraisal_status status)
+{
+    auto_buf spki = BUF_INIT(1024);
+    auto_json *claims = NULL;
+    auto_json *pubkey = NULL;
+    auto_json *runtime = NULL;
+    auto_free char *text = NULL;
+    struct appraisal appraisal = {.status = status};
+    ak_spki(&spki);
+    auto_free char *ak = b64_encode(B64_STD, buf_bytes(&spki));
+    assert_done(json_build(&claims, &err, "{s:s,s:s,s:s,s:s}", "ak_public", ak, "pcr07", "aa",
+                    "report_data", "00", "init_data", "00"),
+        &err);
+    if (strcmp(tee, "tpm") != 0) /* sample evidence has no attestation key */
+        json_object_del(claims, "ak_public");
+    assert_done(runtime_tee_pubkey(tee_key, &pubkey, &err), &err);
+    assert_done(json_build(&runtime, &err, "{s:s,s:s,s:O}", "additional-evidence", "", "nonce",
+                    "AAAA", "tee-pubkey", pubkey),
+        &err);
+    assert_done(json_build(&appraisal.vector, &err, "{s:i,s:i,s:i,s:i,s:i,s:i,s:i,s:i}",
+                    "instance-identity", 0, "configuration", 0, "executables", 3, "file-system", 0,
+                    "hardware", 2, "runtime-opaque", 0, "storage-opaque", 0, "sourced-data", 0),
+        &err);
+    appraisal.findings = json_array();
+    const struct ear_signer ear = {
+        .key = (struct jwk *)(uintptr_t)signer, .issuer = "test", .lifetime_s = 300};
+    const struct ear_input input = {.tee = tee,
+        .class_name = "cpu",
+        .claims = claims,
+        .runtime_data = runtime,
+        .appraisal = &appraisal,
+        .issued_at = EAR_TEST_NOW};
+    assert_done(ear_issue(&ear, &input, &text, &err), &err);
+    appraisal_done(&appraisal);
+    char *header = malloc(strlen(text) + 8);
+    assert_non_null(header);
+    sprintf(header, "Bearer %s", text);
+    return header;
+}
+
+static json_t *enrol(enum agent_state state)
+{
+    auto_buf spki = BUF_INIT(1024);
+    json_t *agent = NULL;
+    ak_spki(&spki);
+    assert_done(agent_create(&kbs.server, buf_bytes(&spki), NULL, state, &agent, &err), &err);
+    return agent;
+}
+
+static void put(void)
+{
+    auto_secret *value = NULL;
+    assert_done(secret_copy(bytes_str(SECRET), &value, &err), &err);
+    assert_done(
+        store_put_secret(kbs.server.store, STORE_RESOURCE, "default/key/1", value, &err), &err);
+}
+
+static void get(const char *authorization, int status, const char *text)
+{
+    struct exchange *exchange = kbs_ask(REQUEST_GET, PATH, authorization, NULL);
+    if (strstr(buf_text(&exchange->response.body), SECRET))
+        fail_msg("the plaintext is in the answer");
+    kbs_assert_answer(exchange, status, text);
+}
+
+static void a_good_guest_gets_it_for_its_key_only(void **state)
+{
+    (void)state;
+    auto_secret *plain = NULL;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    put();
+    auto_free char *bearer = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    AUTO(exchange_free) struct exchange *exchange = kbs_ask(REQUEST_GET, PATH, bearer, NULL);
+    assert_int_equal(exchange->response.status, 200);
+    assert_string_equal(exchange->response.content_type, "application/json");
+    assert_non_null(strstr(exchange->response.audit, "released default/key/1 to tpm"));
+    struct bytes body = buf_bytes(&exchange->response.body);
+    assert_false(jwe_decrypt(body, other_key, &plain, &err));
+    assert_done(jwe_decrypt(body, tee_key, &plain, &err), &err);
+    assert_true(secret_equal(secret_bytes(plain), bytes_str(SECRET)));
+}
+
+static void tokens_are_checked(void **state)
+{
+    (void)state;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    put();
+    auto_free char *good = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    auto_free char *forged = token(other_key, "tpm", APPRAISAL_AFFIRMING);
+    get(NULL, 401, "\"detail\":\"Attestation Token not found\"");
+    get("Basic x", 401, "TokenNotFound");
+    get("Bearer x", 401, "\"detail\":\"Token Verifier error\"");
+    get(forged, 401, "TokenVerifierError"); /* signed by the key in its own header */
+    kbs.now = EAR_TEST_NOW + 299;
+    get(good, 200, "ciphertext");
+    kbs.now = EAR_TEST_NOW + 300;
+    get(good, 401, "TokenVerifierError");
+}
+
+static void the_policy_decides_on_status(void **state)
+{
+    (void)state;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    put();
+    auto_free char *warned = token(kbs.server.signer.key, "tpm", APPRAISAL_WARNING);
+    get(warned, 401, "PolicyDeny\",\"detail\":\"Access denied by policy [id ");
+    assert_done(
+        policy_store(kbs.server.store, bytes_str("allow default/** if status warning\n"), &err),
+        &err);
+    get(warned, 200, "ciphertext");
+    assert_done(policy_store(kbs.server.store,
+                    bytes_str("allow ** if tpm.pcr07 in reference-value good\n"), &err),
+        &err);
+    get(warned, 401, "PolicyDeny");
+    assert_done(store_put(kbs.server.store, STORE_REFERENCE, "good",
+                    bytes_str("{\"version\":\"0.1.0\",\"name\":\"good\",\"expiration\":"
+                              "\"2099-01-01T00:00:00Z\",\"value\":[\"aa\"]}"),
+                    &err),
+        &err);
+    get(warned, 200, "ciphertext");
+}
+
+static void a_broken_policy_denies(void **state)
+{
+    (void)state;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    put();
+    auto_free char *good = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    get(good, 200, "ciphertext");
+    assert_done(
+        store_put(kbs.server.store, STORE_POLICY, "resource-policy", bytes_str("nonsense\n"), &err),
+        &err);
+    get(good, 401, "\"detail\":\"Plugin internal error\"");
+}
+
+static void an_agent_must_be_admitted_now(void **state)
+{
+    (void)state;
+    put();
+    auto_free char *good = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    get(good, 401, "PolicyDeny"); /* not even enrolled */
+    auto_json *agent = enrol(AGENT_PENDING);
+    get(good, 401, "PolicyDeny");
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_ADMITTED, &err), &err);
+    get(good, 200, "ciphertext");
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, &err), &err);
+    get(good, 401, "PolicyDeny"); /* the same token, at once */
+}
+
+static void a_tee_must_be_taken_now(void **state)
+{
+    (void)state;
+    put();
+    auto_free char *sample = token(kbs.server.signer.key, "sample", APPRAISAL_AFFIRMING);
+    get(sample, 200, "ciphertext");
+    kbs.conf.attestation.tees.count = 1; /* tpm only */
+    get(sample, 401, "PolicyDeny");
+    kbs.conf.attestation.tees.count = 2;
+}
+
+static void what_is_missing_is_an_internal_error_with_an_id(void **state)
+{
+    (void)state;
+    auto_json *keys = NULL;
+    auto_free char *sample = token(kbs.server.signer.key, "sample", APPRAISAL_AFFIRMING);
+    get(sample, 401, "PluginInternalError\",\"detail\":\"Plugin internal error [id ");
+    kbs_assert_answer(kbs_ask(REQUEST_GET, "/kbs/v0/resource/default/key", sample, NULL), 401,
+        "\"detail\":\"Plugin internal error\"");
+    kbs_assert_answer(
+        kbs_ask(REQUEST_GET, "/kbs/v0/resource/a/../c", sample, NULL), 401, "PluginInternalError");
+    assert_done(store_list(kbs.server.store, STORE_EXPLANATION, &keys, &err), &err);
+    assert_int_equal(json_array_size(keys), 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, kbs_setup, kbs_teardown)
+
+int main(void)
+{
+    static const struct CMUnitTest tests[] = {
+        TEST(a_good_guest_gets_it_for_its_key_only),
+        TEST(tokens_are_checked),
+        TEST(the_policy_decides_on_status),
+        TEST(a_broken_policy_denies),
+        TEST(an_agent_must_be_admitted_now),
+        TEST(a_tee_must_be_taken_now),
+        TEST(what_is_missing_is_an_internal_error_with_an_id),
+    };
+    return cmocka_run_group_tests(tests, make_keys, drop_keys);
+}
