@@ -460,13 +460,15 @@ static const struct outcome {
     {CURLE_OUT_OF_MEMORY, ERR_NOMEM, "out of memory"},
 };
 
-static void explain_tls(const struct http_call *call, CURLcode result, struct err *err)
+static void explain_tls(const struct http_call *call, struct err *err)
 {
-    long verify = X509_V_OK;
+    /* Also what curl starts from, before any chain was looked at. */
+    long verify = X509_V_ERR_UNSPECIFIED;
     curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-    if (result == CURLE_PEER_FAILED_VERIFICATION && verify == X509_V_OK)
+    /* A name that does not match has no code of OpenSSL, since curl compares names itself. */
+    if (strstr(call->error, "subject name") || strstr(call->error, "common name"))
         verify = X509_V_ERR_HOSTNAME_MISMATCH;
-    if (verify != X509_V_OK && (result == CURLE_PEER_FAILED_VERIFICATION || call->http->store))
+    if (call->http->store && verify != X509_V_OK && verify != X509_V_ERR_UNSPECIFIED)
         trust_refusal(verify, call->origin, call->http->ca_file, err);
     else if (strstr(call->error, "wrong version number"))
         err_set(err, ERR_UNREACH,
@@ -485,7 +487,7 @@ static void explain(const struct http_call *call, CURLcode result, struct err *e
         return;
     }
     if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CONNECT_ERROR) {
-        explain_tls(call, result, err);
+        explain_tls(call, err);
         return;
     }
     if (result == CURLE_FILESIZE_EXCEEDED) {

@@ -20,7 +20,7 @@ Prints its port on the first line of standard output. Without --cert it speaks p
     redirect        302 to elsewhere                   other-key     resource: encrypted to somebody else
     empty           401 without a body                 id:TEXT       as deny, with an explanation id
 
-For the test itself, on the same port: GET /stats -> {"connections","auth","attest","resource","released","problems":[…]};
+For the test itself, on the same port: GET /stats -> {"connections" (of clients),"auth","attest","resource","released","problems":[…]};
 POST /faults with STEP=FAULT… replaces all faults (an empty body clears them); POST /forget makes every token given so far unknown."""
 import argparse
 import base64
@@ -323,11 +323,8 @@ class Handler(BaseHTTPRequestHandler):
     def setup(self):
         if self.server.tls:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
-        self.server.kbs.count("connections")
+        self.counted = False
         super().setup()
-
-    def log_message(self, format, *args):  # one line a request is what a failed test wants to see
-        super().log_message(format, *args)
 
     def raw_body(self):
         return self.rfile.read(int(self.headers.get("Content-Length", "0")))
@@ -339,6 +336,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def reply(self, status, body=b"", headers=()):
         """In one write, as a server that is no toy does."""
+        self.log_request(status)
         lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers]
         self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
@@ -351,7 +349,7 @@ class Handler(BaseHTTPRequestHandler):
         kbs = self.server.kbs
         if self.path == "/stats":
             with kbs.lock:
-                self.reply(200, json.dumps({**kbs.stats, "problems": kbs.problems}).encode())
+                self.reply(200, json.dumps({**kbs.stats, "problems": kbs.problems}, separators=(",", ":")).encode())
         elif self.path == "/faults":
             kbs.set_faults(self.body.decode().split())
             self.reply(200)
@@ -364,6 +362,9 @@ class Handler(BaseHTTPRequestHandler):
     def serve(self, step):
         kbs = self.server.kbs
         kbs.count(step)
+        if not self.counted:
+            kbs.count("connections")
+            self.counted = True
         break_answer(kbs, step)
         body, headers = getattr(kbs, step)(self)
         self.reply(200, json.dumps(body).encode(), [("Content-Type", "application/json"), *headers])
