@@ -43,6 +43,26 @@ static bool print_line(const char *label, const json_t *object, const char *name
     return !text[0] || tool_printf(err, "%-10s %s\n", label, text);
 }
 
+/* One value, or any of several, one a line. */
+static bool print_expected(const json_t *expected, struct err *err)
+{
+    size_t i;
+    const json_t *value;
+    if (!json_is_array(expected)) {
+        auto_free char *text =
+            json_is_string(expected) ? strdup(json_string_value(expected)) : json_text(expected);
+        return tool_printf(err, "    expected  %s\n", text ? text : "-");
+    }
+    json_array_foreach(expected, i, value)
+    {
+        auto_free char *text =
+            json_is_string(value) ? strdup(json_string_value(value)) : json_text(value);
+        if (!tool_printf(err, "    %s  %s\n", i == 0 ? "expected" : "      or", text ? text : "-"))
+            return false;
+    }
+    return i > 0 || tool_printf(err, "    expected  (the list is empty)\n");
+}
+
 /* What matched is told in a line, what did not in full. */
 static bool print_finding(const json_t *finding, struct err *err)
 {
@@ -53,7 +73,7 @@ static bool print_finding(const json_t *finding, struct err *err)
             match ? "holds:  " : "differs:", shown(finding, "claim", room, sizeof room)))
         return false;
     return tool_printf(err, "    got       %s\n", shown(finding, "got", room, sizeof room)) &&
-           tool_printf(err, "    expected  %s\n", shown(finding, "expected", room, sizeof room)) &&
+           print_expected(json_object_get(finding, "expected"), err) &&
            tool_printf(err, "    rule      %s%s%s%s\n", line[0] ? "line " : "", line,
                line[0] ? ": " : "", shown(finding, "rule", room, sizeof room));
 }
