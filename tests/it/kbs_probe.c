@@ -16,6 +16,7 @@
  * "plaintext of r/t/t", as tests/peer/kbs.py --any makes it.
  */
 #include <stdio.h>
+#include <sys/queue.h>
 
 #include "crypt/base/cli.h"
 #include "crypt/base/json.h"
@@ -35,13 +36,30 @@ struct probe {
     int wrong, waiting, again;
     bool burst;
     struct err last;
+    LIST_HEAD(, wait) waits;
 };
 
 struct wait {
+    LIST_ENTRY(wait) link;
     struct probe *probe;
     struct kbs_uri uri;
     struct kbs_fetch *fetch;
 };
+
+static void wait_free(struct wait *wait)
+{
+    LIST_REMOVE(wait, link);
+    free(wait);
+}
+
+/* The client goes, and with it everything that waits: nobody is called back any more. */
+static void free_client(struct probe *probe)
+{
+    kbs_client_free(take_ptr(probe->client));
+    while (!LIST_EMPTY(&probe->waits))
+        wait_free(LIST_FIRST(&probe->waits));
+    probe->waiting = 0;
+}
 
 static void count(struct probe *probe, const struct err *err)
 {
@@ -64,15 +82,13 @@ static void on_fetched(void *arg, struct secret *plaintext, const struct err *er
     struct wait *wait = arg;
     struct probe *probe = wait->probe;
     struct kbs_uri uri = wait->uri;
-    free(wait);
+    wait_free(wait);
     count(probe, err);
     probe->waiting--;
     if (plaintext && !is_right(&uri, plaintext))
         probe->wrong++;
-    if (probe->burst && probe->client) {
-        kbs_client_free(take_ptr(probe->client));
-        probe->waiting = 0;
-    }
+    if (probe->burst && probe->client)
+        free_client(probe);
     if (probe->again > 0) {
         probe->again--;
         start(probe, &uri, 1000);
@@ -87,6 +103,7 @@ static void start(struct probe *probe, const struct kbs_uri *uri, int64_t timeou
         abort();
     wait->probe = probe;
     wait->uri = *uri;
+    LIST_INSERT_HEAD(&probe->waits, wait, link);
     probe->waiting++;
     if (kbs_client_fetch(probe->client, uri, timeout_ms, on_fetched, wait, &wait->fetch, &err))
         return;
