@@ -87,17 +87,21 @@ static bool run_attest(const void *options, char **operands, int operand_count, 
     const json_t *status = json_object_get(answer, "status");
     if (args->json)
         return tool_print_json(status, err);
+    const char *url = json_member_text(status, "url");
     clock_rfc3339(json_integer_value(json_object_get(status, "token_expires_at")), expires);
     return tool_printf(
-        err, "attested to %s; token good until %s\n", json_member_text(status, "url"), expires);
+        err, "attested to %s; token good until %s\n", url ? url : "the key broker", expires);
 }
 
 const struct cli_command tool_attest = {
     .name = "attest",
     .operands = "",
     .summary = "prove this guest's state to the key broker now",
-    .detail = "Without an option: attests through the agent if it has no good token, and says how "
-              "long the token lasts.",
+    .detail =
+        "Without an option: attests through the agent if it has no good token, and says how "
+        "long the token lasts.\n"
+        "Exit status: 7 the key broker refuses this guest; 8 no evidence could be made here; 9 the "
+        "key broker cannot be reached.",
     .options = options_table,
     .option_count = ARRAY_LEN(options_table),
     .args_size = sizeof(struct attest_args),

@@ -157,17 +157,12 @@ static const struct meaning meanings[] = {
     {"SerdeError", ERR_FORMAT, NULL},
 };
 
-static bool writes(const char *method)
-{
-    return strcmp(method, "POST") == 0 || strcmp(method, "PUT") == 0;
-}
-
 bool broker_refusal(const char *method, const char *where, long status, struct bytes body,
-    const char *key_path, struct err *err)
+    const char *key_path, bool stores, struct err *err)
 {
     struct proto_error error;
     /* What the table does not name failed inside the broker: on the way in it could not take the thing, else it has none. */
-    struct meaning meaning = {NULL, writes(method) ? ERR_IO : ERR_NOTFOUND, NULL};
+    struct meaning meaning = {NULL, stores ? ERR_IO : ERR_NOTFOUND, NULL};
     proto_error_decode(body, &error);
     for (size_t i = 0; i < ARRAY_LEN(meanings); i++)
         if (strcmp(meanings[i].name, error.name) == 0)
@@ -210,7 +205,8 @@ static bool ask(const struct broker *broker, struct http_request *request, const
     if (response.status == 200)
         return true;
     struct bytes body = bytes_slice(buf_bytes(answer), before, answer->len - before);
-    broker_refusal(request->method, url, response.status, body, broker->key_path, err);
+    bool stores = request->body.len > 0 || request->secret_body;
+    broker_refusal(request->method, url, response.status, body, broker->key_path, stores, err);
     buf_truncate(answer, before);
     return false;
 }

@@ -73,6 +73,7 @@ struct broker_identity {
 };
 bool broker_token(const struct jwk *key, const struct broker_identity *identity, int64_t now,
     char **ret_token, struct err *err) MUST_CHECK;
-/* What an answer that is not 200 means: sets err, returns false. `method` decides what "internal error" means. */
+/* What an answer that is not 200 means: sets err, returns false. `stores`: the request brought something to be kept; otherwise a
+ * failure that the broker does not explain by its name means that there is no such thing. */
 bool broker_refusal(const char *method, const char *where, long status, struct bytes body,
-    const char *key_path, struct err *err);
+    const char *key_path, bool stores, struct err *err);

@@ -56,10 +56,12 @@ static bool print_changes(const json_t *guest, struct err *err)
             err, "this guest: no PCR differs from its last accepted attestation (%s)\n", since);
     if (!tool_printf(err, "this guest: changed since its last accepted attestation (%s):\n", since))
         return false;
-    json_array_foreach(
-        changed, i, change) if (!tool_printf(err, "    PCR %-2lld  was %s\n            now %s\n",
-                                    (long long)number(change, "pcr"), member(change, "was"),
-                                    member(change, "now"))) return false;
+    json_array_foreach(changed, i, change)
+    {
+        if (!tool_printf(err, "    PCR %-2lld  was %s\n            now %s\n",
+                (long long)number(change, "pcr"), member(change, "was"), member(change, "now")))
+            return false;
+    }
     return true;
 }
 
@@ -159,7 +161,9 @@ const struct cli_command tool_explain = {
     .summary = "say why an open was refused, and what changed on this guest",
     .detail = "PATH is the file below the mount, ID the id of a refusal from the log. What the key "
               "broker compared is told to its\n"
-              "administrator only: `sealed kbs explain`.",
+              "administrator only: `sealed kbs explain`. Exit status: 11 no refusal of that path "
+              "or id is "
+              "remembered.",
     .options = show_options,
     .option_count = ARRAY_LEN(show_options),
     .args_size = sizeof(struct agent_args),

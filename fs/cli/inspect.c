@@ -23,6 +23,6 @@ const struct cli_command tool_inspect = {
     .operands_max = 1,
     .summary = "show what a sealed string says, without any key",
     .detail = "Prints JSON. Nothing is verified: a signature is only shown to be there. FILE "
-              "defaults to standard input.",
+              "defaults to standard input. Exit status: 4 it is no sealed string.",
     .run = run_inspect,
 };

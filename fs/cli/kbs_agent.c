@@ -30,17 +30,6 @@ static const char *member(const json_t *object, const char *name)
     return text ? text : "";
 }
 
-static bool load_agents(const struct broker *broker, json_t **ret_agents, struct err *err)
-{
-    auto_json *agents = NULL;
-    if (!broker_get_json(broker, ROUTE, &agents, err))
-        return false;
-    if (!json_is_array(agents))
-        return err_set(err, ERR_FORMAT, "the key broker's answer is no list of agents");
-    *ret_agents = take_ptr(agents);
-    return true;
-}
-
 static bool check_id(const char *text, char id[ID_LEN + 1], struct err *err)
 {
     size_t len = strlen(text);
@@ -55,41 +44,6 @@ static bool check_id(const char *text, char id[ID_LEN + 1], struct err *err)
     return true;
 }
 
-/* A whole id is taken as it is; the beginning of one must be that of exactly one agent. */
-static bool find_id(
-    const struct broker *broker, const char *text, char ret_id[ID_LEN + 1], struct err *err)
-{
-    auto_json *agents = NULL;
-    char prefix[ID_LEN + 1];
-    const char *found = NULL;
-    size_t i;
-    const json_t *agent;
-    if (!check_id(text, prefix, err))
-        return false;
-    if (strlen(prefix) == ID_LEN) {
-        memcpy(ret_id, prefix, sizeof prefix);
-        return true;
-    }
-    if (!load_agents(broker, &agents, err))
-        return false;
-    json_array_foreach(agents, i, agent)
-    {
-        const char *id = member(agent, "id");
-        if (strncmp(id, prefix, strlen(prefix)) != 0 || strlen(id) != ID_LEN)
-            continue;
-        if (found)
-            return err_set(err, ERR_CONFIG,
-                "%s begins the ids of several agents (%.16s, %.16s); "
-                "give more of it",
-                text, found, id);
-        found = id;
-    }
-    if (!found)
-        return err_set(err, ERR_NOTFOUND, "no agent's id begins with %s", text);
-    memcpy(ret_id, found, ID_LEN + 1);
-    return true;
-}
-
 static bool run_list(const void *options, char **operands, int operand_count, struct err *err)
 {
     const struct agent_args *args = options;
@@ -98,13 +52,16 @@ static bool run_list(const void *options, char **operands, int operand_count, st
     size_t i;
     const json_t *agent;
     (void)operands, (void)operand_count;
-    if (!broker_open(&args->broker, &broker, err) || !load_agents(broker, &agents, err))
+    if (!broker_open(&args->broker, &broker, err) || !broker_get_json(broker, ROUTE, &agents, err))
         return false;
+    if (!json_is_array(agents))
+        return err_set(err, ERR_FORMAT, "the key broker's answer is no list of agents");
     if (args->json)
         return tool_print_json(agents, err);
     json_array_foreach(agents, i, agent)
     {
-        if (!tool_printf(err, "%s  %s\n", member(agent, "id"), member(agent, "state")))
+        if (!tool_printf(err, "%s  %-8s  %s\n", member(agent, "id"), member(agent, "state"),
+                member(agent, "created")))
             return false;
     }
     return true;
@@ -117,31 +74,32 @@ static bool run_show(const void *options, char **operands, int operand_count, st
     auto_json *agent = NULL;
     char id[ID_LEN + 1], path[ID_LEN + 32];
     (void)operand_count;
-    if (!broker_open(&args->broker, &broker, err) || !find_id(broker, operands[0], id, err))
+    if (!check_id(operands[0], id, err))
         return false;
     snprintf(path, sizeof path, ROUTE "/%s", id);
-    if (!broker_get_json(broker, path, &agent, err))
+    if (!broker_open(&args->broker, &broker, err) || !broker_get_json(broker, path, &agent, err))
         return false;
     return args->json ? tool_print_json(agent, err) : tool_print_members(agent, err);
 }
 
-/* POST …/ID/VERB, or DELETE …/ID when there is no verb. */
+/* POST …/ID/VERB, or DELETE …/ID when there is no verb. The broker answers with the whole id and the state. */
 static bool change(const struct agent_args *args, const char *text, const char *verb,
     const char *done, struct err *err)
 {
     auto_broker *broker = NULL;
     auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
+    auto_json *agent = NULL;
     char id[ID_LEN + 1], path[ID_LEN + 32];
-    if (!broker_open(&args->broker, &broker, err) || !find_id(broker, text, id, err))
+    if (!check_id(text, id, err))
         return false;
     snprintf(path, sizeof path, ROUTE "/%s%s%s", id, verb ? "/" : "", verb ? verb : "");
-    if (!broker_call(broker, verb ? "POST" : "DELETE", path, BYTES_EMPTY, &answer, err))
+    if (!broker_open(&args->broker, &broker, err) ||
+        !broker_call(broker, verb ? "POST" : "DELETE", path, BYTES_EMPTY, &answer, err) ||
+        !json_load_strict(
+            buf_bytes(&answer), BROKER_ANSWER_MAX, "answer of the key broker", &agent, err))
         return false;
-    if (!args->json)
-        return tool_printf(err, "agent %s is %s\n", id, done);
-    auto_json *json = NULL;
-    return json_build(&json, err, "{s:s,s:s}", "id", id, "state", done) &&
-           tool_print_json(json, err);
+    return args->json ? tool_print_json(agent, err)
+                      : tool_printf(err, "agent %s is %s\n", member(agent, "id"), done);
 }
 
 static bool run_admit(const void *options, char **operands, int operand_count, struct err *err)
@@ -221,7 +179,7 @@ static bool run_add(const void *options, char **operands, int operand_count, str
     "none."
 
 AGENT_COMMAND(tool_kbs_agent_list, "list", "", 0, "list the attestation keys that the broker knows",
-    "One a line: id and state. `sealed kbs agent show` tells more.", run_list);
+    "One a line: id, state (pending, admitted, revoked), since when.", run_list);
 AGENT_COMMAND(tool_kbs_agent_show, "show", "ID", 1, "show one attestation key and its history",
     ID_IS, run_show);
 AGENT_COMMAND(tool_kbs_agent_admit, "admit", "ID", 1, "let a guest with this attestation key in",

@@ -9,7 +9,6 @@
 
 struct keygen_args {
     const char *kid;
-    bool json;
 };
 
 static const struct cli_option signing_options[] = {
@@ -35,7 +34,9 @@ static bool run_signing(const void *options, char **operands, int operand_count,
     public_text = json_text(public_json);
     if (!public_text)
         return err_nomem(err);
-    /* The private half first: it refuses to overwrite, and then nothing has been touched. */
+    if (access(public_path, F_OK) == 0)
+        return err_set(err, ERR_CONFIG, "%s exists; a key is never overwritten, move it away first",
+            public_path);
     return tool_create_secret(private_path, private_text, err) &&
            file_write(public_path, bytes_str(public_text), 0644, err) &&
            tool_printf(err, "%s\n%s\n", private_path, public_path);
@@ -56,7 +57,8 @@ const struct cli_command tool_keygen_signing = {
     .operands_max = 1,
     .summary = "make a key that signs sealed secrets",
     .detail = "Writes NAME-private.json (mode 0600; keep it) and NAME-public.json (upload it: "
-              "`sealed kbs put`). EC P-256, ES256.",
+              "`sealed kbs put`). EC P-256, ES256.\n"
+              "Exit status: 2 one of them is there already.",
     .options = signing_options,
     .option_count = ARRAY_LEN(signing_options),
     .args_size = sizeof(struct keygen_args),
@@ -70,7 +72,7 @@ const struct cli_command tool_keygen_wrapping = {
     .operands_max = 1,
     .summary = "make a key that wraps the data keys of envelopes",
     .detail = "32 random bytes, mode 0600: upload them with `sealed kbs put` and seal with `sealed "
-              "seal envelope`.",
-    .args_size = sizeof(struct keygen_args),
+              "seal envelope`.\n"
+              "Exit status: 2 FILE is there already.",
     .run = run_wrapping,
 };

@@ -74,11 +74,6 @@ static bool unseal_by_agent(
            control_ask(tool_socket(args->socket), request, fd, &answer, ret_plaintext, err);
 }
 
-static bool load_key_file(const char *path, size_t max, struct secret **ret_text, struct err *err)
-{
-    return tool_read_secret(path, max, ret_text, err);
-}
-
 static bool unseal_by_keys(
     const struct read_args *args, struct bytes text, struct secret **ret_plaintext, struct err *err)
 {
@@ -89,7 +84,7 @@ static bool unseal_by_keys(
         return err_set(err, ERR_CONFIG,
             "--signer and --wrapping-key go together; without them the agent is asked");
     if (!sealed_parse(text, &sealed, err) ||
-        !load_key_file(args->signer, JWK_TEXT_MAX, &signer_text, err))
+        !tool_read_secret(args->signer, JWK_TEXT_MAX, &signer_text, err))
         return false;
     if (!jwk_from_secret(signer_text, &signer, err))
         return err_wrap(err, "signer %s", args->signer);
@@ -124,6 +119,10 @@ const struct cli_command tool_get = {
     .operands_min = 1,
     .operands_max = 1,
     .summary = "fetch a resource, kbs:///repository/type/tag, through the agent",
+    .detail =
+        "Under the agent's access rules; the bytes are printed as they are. Exit status: 6 this "
+        "machine's rules say no;\n7 the key broker refuses; 9 it cannot be reached; 11 it has no "
+        "such resource.",
     .options = get_options,
     .option_count = ARRAY_LEN(get_options),
     .args_size = sizeof(struct read_args),
@@ -136,7 +135,9 @@ const struct cli_command tool_unseal = {
     .operands_max = 1,
     .summary = "open a sealed string, through the agent or with keys at hand",
     .detail = "FILE defaults to standard input. With --signer and --wrapping-key an envelope opens "
-              "without any agent.",
+              "without any agent.\n"
+              "Exit status: 4 malformed; 5 signature, context or key do not fit; 7 the key broker "
+              "refuses.",
     .options = unseal_options,
     .option_count = ARRAY_LEN(unseal_options),
     .args_size = sizeof(struct read_args),

@@ -4,6 +4,7 @@
 
 #include "crypt/base/conf.h"
 #include "crypt/sealed.h"
+#include "kbs/uri.h"
 
 struct seal_args {
     const char *key, *kid, *uri, *wrapping_key, *context, *output;
@@ -51,6 +52,13 @@ static bool load_signer(
     return true;
 }
 
+/* A name that no reader can ever fetch is refused where it is written. */
+static bool check_uri(const char *text, struct err *err)
+{
+    struct kbs_uri uri;
+    return kbs_uri_parse(text, &uri, err);
+}
+
 static bool run_vault(const void *options, char **operands, int operand_count, struct err *err)
 {
     const struct seal_args *args = options;
@@ -58,7 +66,7 @@ static bool run_vault(const void *options, char **operands, int operand_count, s
     auto_free char *text = NULL;
     const char *kid = NULL;
     (void)operand_count;
-    return load_signer(args, &signer, &kid, err) &&
+    return check_uri(operands[0], err) && load_signer(args, &signer, &kid, err) &&
            sealed_make_vault(signer, kid, operands[0], args->context, &text, err) &&
            tool_write_line(args->output, text, err);
 }
@@ -70,7 +78,7 @@ static bool run_envelope(const void *options, char **operands, int operand_count
     auto_secret *wrapping_key = NULL, *plaintext = NULL;
     auto_free char *text = NULL;
     const char *kid = NULL;
-    if (!load_signer(args, &signer, &kid, err))
+    if (!check_uri(args->uri, err) || !load_signer(args, &signer, &kid, err))
         return false;
     if (!conf_credential(args->wrapping_key, 64, false, &wrapping_key, err))
         return err_wrap(err, "wrapping key");
@@ -93,7 +101,8 @@ const struct cli_command tool_seal_vault = {
     .operands_max = 1,
     .summary = "make a sealed string that names a secret in the key broker",
     .detail = "URI is the resource, kbs:///repository/type/tag. The secret itself is uploaded with "
-              "`sealed kbs put`.",
+              "`sealed kbs put`.\n"
+              "Exit status: 2 no usable signing key; 4 URI is no resource.",
     .options = vault_options,
     .option_count = ARRAY_LEN(vault_options),
     .args_size = sizeof(struct seal_args),
@@ -107,7 +116,11 @@ const struct cli_command tool_seal_envelope = {
     .summary = "make a sealed string that carries a secret, encrypted",
     .detail = "FILE holds the plaintext (default: standard input). The data key is wrapped under "
               "the wrapping key, which the key\n"
-              "broker releases to guests that its policy allows.",
+              "broker releases to guests that its policy allows. A sealed string has at most 1 "
+              "MiB, so the "
+              "plaintext about half of that;\n"
+              "what is larger goes into the broker and is named by `seal vault`. Exit status: 2 no "
+              "usable key; 4 too large, or URI is no resource.",
     .options = envelope_options,
     .option_count = ARRAY_LEN(envelope_options),
     .args_size = sizeof(struct seal_args),

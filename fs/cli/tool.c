@@ -67,40 +67,80 @@ bool tool_printf(struct err *err, const char *format, ...)
     return len >= 0 ? flush_output(err) : err_set_errno(err, ERR_IO, "standard output");
 }
 
+/* A terminal, pipe or device is written to as it is; replacing or chmod'ing /dev/null would be a disaster. */
+static bool is_special(const char *path)
+{
+    struct stat info;
+    return stat(path, &info) == 0 && !S_ISREG(info.st_mode) && !S_ISDIR(info.st_mode);
+}
+
+static bool is_stdout(const char *path)
+{
+    return !path || strcmp(path, "-") == 0;
+}
+
 bool tool_write_line(const char *path, const char *text, struct err *err)
 {
-    if (!path)
+    if (is_stdout(path))
         return tool_printf(err, "%s\n", text);
     auto_buf line = BUF_INIT(8u << 20);
-    return buf_append_str(&line, text, err) && buf_append_str(&line, "\n", err) &&
-           file_write(path, buf_bytes(&line), 0644, err);
-}
-
-static bool write_secret_file(
-    const char *path, int flags, const struct secret *secret, struct err *err)
-{
-    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, 0600);
-    if (fd < 0 && errno == EEXIST)
-        return err_set(
-            err, ERR_CONFIG, "%s exists; a key is never overwritten, move it away first", path);
-    if (fd < 0 || fchmod(fd, 0600) != 0)
+    if (!buf_append_str(&line, text, err) || !buf_append_str(&line, "\n", err))
+        return false;
+    if (!is_special(path))
+        return file_write(path, buf_bytes(&line), 0644, err);
+    FILE *file = fopen(path, "we");
+    if (!file)
         return err_set_errno(err, ERR_IO, "%s", path);
-    if (!secret_write_fd(secret, fd, err))
-        return err_wrap(err, "%s", path);
-    return fsync(fd) == 0 || errno == EINVAL || err_set_errno(err, ERR_IO, "%s", path);
-}
-
-bool tool_write_secret(const char *path, const struct secret *secret, struct err *err)
-{
-    if (path)
-        return write_secret_file(path, O_TRUNC, secret, err);
-    return flush_output(err) &&
-           (secret_write_fd(secret, STDOUT_FILENO, err) || err_wrap(err, "standard output"));
+    bool written = fwrite(line.data, 1, line.len, file) == line.len;
+    return (fclose(file) == 0 && written) || err_set_errno(err, ERR_IO, "%s", path);
 }
 
 bool tool_create_secret(const char *path, const struct secret *secret, struct err *err)
 {
-    return write_secret_file(path, O_EXCL, secret, err);
+    auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0 && errno == EEXIST)
+        return err_set(
+            err, ERR_CONFIG, "%s exists; a key is never overwritten, move it away first", path);
+    if (fd < 0)
+        return err_set_errno(err, ERR_IO, "%s", path);
+    if (secret_write_fd(secret, fd, err) && fsync(fd) == 0)
+        return true;
+    if (err->code == ERR_OK)
+        err_set_errno(err, ERR_IO, "fsync");
+    (void)unlink(path); /* a part of a key looks like a key */
+    return err_wrap(err, "%s", path);
+}
+
+/* Beside the file, then in its place: readers of what was there before see none of it, and a full disk leaves nothing half. */
+static bool replace_with_secret(const char *path, const struct secret *secret, struct err *err)
+{
+    auto_free char *beside = NULL;
+    const char *slash = strrchr(path, '/');
+    int dir_len = slash ? (int)(slash - path) + 1 : 0;
+    if (asprintf(&beside, "%.*s" FILE_TEMP_PREFIX "%ld", dir_len, path, (long)getpid()) < 0) {
+        beside = NULL;
+        return err_nomem(err);
+    }
+    if (!tool_create_secret(beside, secret, err))
+        return false;
+    if (rename(beside, path) == 0)
+        return true;
+    err_set_errno(err, ERR_IO, "%s", path);
+    (void)unlink(beside);
+    return false;
+}
+
+bool tool_write_secret(const char *path, const struct secret *secret, struct err *err)
+{
+    if (is_stdout(path))
+        return flush_output(err) &&
+               (secret_write_fd(secret, STDOUT_FILENO, err) || err_wrap(err, "standard output"));
+    if (!is_special(path))
+        return replace_with_secret(path, secret, err);
+    auto_fd int fd = open(path, O_WRONLY | O_CLOEXEC);
+    if (fd < 0)
+        return err_set_errno(err, ERR_IO, "%s", path);
+    return secret_write_fd(secret, fd, err) || err_wrap(err, "%s", path);
 }
 
 bool tool_print_json(const json_t *json, struct err *err)

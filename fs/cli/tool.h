@@ -13,9 +13,10 @@ bool tool_read(const char *path, size_t max, struct buf *out, struct err *err) M
 /* Plaintext to be sealed or uploaded: a file of any mode, or "-". */
 bool tool_read_secret(const char *path, size_t max, struct secret **ret_secret, struct err *err)
     MUST_CHECK;
-/* A line of text to standard output, or to a new or replaced file when `path` is not NULL. */
+/* A line of text to standard output (`path` NULL or "-"), or to a new or replaced file; a device or pipe is written to. */
 bool tool_write_line(const char *path, const char *text, struct err *err) MUST_CHECK;
-/* Plaintext to standard output, or into a file made with mode 0600. */
+/* Plaintext to standard output, or into a new file of mode 0600 that takes the place of an old one; a device or pipe is
+ * written to. */
 bool tool_write_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
 /* Key material into a file that must not exist yet. */
 bool tool_create_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
