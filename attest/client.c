@@ -130,10 +130,20 @@ static void on_readable(void *arg, uint32_t events)
         disconnect(client); /* attestd has gone, or talks out of turn */
 }
 
+/* To our callers "unreachable" means a key broker: without attestd there is no evidence, which is another matter. */
+static bool attestd_connect(const char *path, int timeout_ms, int *ret_fd, struct err *err)
+{
+    if (ipc_connect(path, PROGRAM, timeout_ms, ret_fd, err))
+        return true;
+    if (err->code == ERR_UNREACH)
+        err->code = ERR_ATTEST;
+    return false;
+}
+
 static bool connect_now(struct attest_client *client, struct err *err)
 {
     auto_fd int fd = -1;
-    if (!ipc_connect(client->path, PROGRAM, CONNECT_MS, &fd, err))
+    if (!attestd_connect(client->path, CONNECT_MS, &fd, err))
         return false;
     if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0)
         return err_set_errno(err, ERR_IO, "connection to %s", PROGRAM);
@@ -251,7 +261,7 @@ static bool ask_connect(const char *socket_path, const struct attest_request *re
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     auto_fd int fd = -1;
     if (!attest_request_encode(request, &message, err) ||
-        !ipc_connect(socket_path, PROGRAM, timeout_ms, &fd, err) ||
+        !attestd_connect(socket_path, timeout_ms, &fd, err) ||
         !send_or_read(fd, buf_bytes(&message), err))
         return false;
     *ret_fd = take_fd(fd);

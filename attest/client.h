@@ -2,7 +2,7 @@
 /*
  * Client of sealed-attestd. Asynchronous on a loop for the worker (one request at a time is sent, further ones queue);
  * blocking for command-line tools. A connection that breaks is made anew at the next request; a request in flight then
- * fails with ERR_ATTEST. Errors of attestd arrive with its code and text.
+ * fails with ERR_ATTEST, as does one that finds no attestd. Errors of attestd arrive with its code and text.
  */
 #pragma once
 

@@ -165,7 +165,7 @@ static void test_nobody_listens(void **state)
     ask(world, 5000, &reply);
     assert_int_equal(reply.came, 0); /* never from inside the call */
     await(world, &reply);
-    assert_int_equal(reply.err.code, ERR_UNREACH);
+    assert_int_equal(reply.err.code, ERR_ATTEST);
     assert_non_null(strstr(reply.err.message, "sealed-attestd"));
 }
 
