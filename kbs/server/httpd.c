@@ -384,6 +384,9 @@ void httpd_stop(struct httpd *httpd)
     if (!httpd)
         return;
     MHD_socket fd = MHD_quiesce_daemon(httpd->daemon);
+    /* The port refuses from now on; closing it must wait for the threads that may still look at it. */
+    if (fd != MHD_INVALID_SOCKET)
+        shutdown(fd, SHUT_RD);
     pthread_mutex_lock(&httpd->lock);
     httpd->stopping = true;
     wait_idle(httpd, httpd->server->conf->server.stop_ms);
