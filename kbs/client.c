@@ -214,7 +214,7 @@ static void on_handshake(
     void *arg, struct kbs_session *session, const char *evidence, const struct err *err)
 {
     struct kbs_client *client = arg;
-    AUTO(handshake_free) struct handshake *ended = take_ptr(client->handshake);
+    struct handshake *ended = take_ptr(client->handshake);
     struct err over = ERR_INIT;
     if (evidence)
         keep_text(&client->latest_evidence, evidence);
@@ -227,6 +227,7 @@ static void on_handshake(
     } else {
         take_session(client, session);
     }
+    handshake_free(ended); /* only now: session, evidence and err may be its */
 }
 
 static void start_handshake(struct kbs_client *client)
