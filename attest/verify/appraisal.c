@@ -143,7 +143,7 @@ static int pcr_of(const char *name)
 static bool compare_pcr(
     struct rules *rules, const char *name, const json_t *expected, bool *all_match, struct err *err)
 {
-    char claim[16], rule[96];
+    char claim[24], rule[96];
     int pcr = pcr_of(name);
     if (pcr < 0) {
         *all_match = false;
