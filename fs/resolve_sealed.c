@@ -97,6 +97,14 @@ static bool no_kbs(struct err *err)
     return err_set(err, ERR_CONFIG, "no key broker is configured: set url in section [kbs]");
 }
 
+/* A broker whose answers make no sense is no fault of the sealed file: EBADMSG would send people to the wrong place. */
+static bool blame_broker(struct err *err)
+{
+    if (err->code == ERR_FORMAT)
+        err->code = ERR_IO;
+    return false;
+}
+
 static bool call_fetch(
     struct resolver_call *call, const char *uri, kbs_fetch_fn *fn, struct err *err)
 {
@@ -108,7 +116,8 @@ static bool call_fetch(
         return no_kbs(err);
     if (left <= 0)
         return err_set(err, ERR_TIMEOUT, "no time left to fetch %s", uri);
-    return kbs_client_fetch(call->owner->kbs, &parsed, left, fn, call, &call->fetch, err);
+    return kbs_client_fetch(call->owner->kbs, &parsed, left, fn, call, &call->fetch, err) ||
+           blame_broker(err);
 }
 
 /* ---- open: the last step ---- */
@@ -140,6 +149,7 @@ static void call_material_arrived(void *arg, struct secret *fetched, const struc
     call->fetch = NULL;
     if (!fetched) {
         struct err copy = *err; /* kbs/client has named the resource and the broker */
+        blame_broker(&copy);
         call_fail(call, &copy);
         return;
     }
@@ -217,6 +227,7 @@ static void call_signer_arrived(void *arg, struct secret *fetched, const struct 
     call->fetch = NULL;
     if (!fetched) {
         err_wrap(&copy, "signing key");
+        blame_broker(&copy);
         call_fail(call, &copy);
         return;
     }
@@ -373,6 +384,7 @@ static void call_fetch_arrived(void *arg, struct secret *plaintext, const struct
         call_succeed(call, plaintext);
         return;
     }
+    blame_broker(&copy);
     call_fail(call, &copy);
 }
 

@@ -3,11 +3,11 @@
 """A test KBS: Trustee's side of the RCAR handshake (KBS attestation protocol 0.4.0) and of GET resource, on public libraries
 and sharing no code with sealedfs. It checks what a client sends to the letter and breaks on demand.
 
-    kbs.py [--cert PEM --key KEY] [--port N] [--resource R/T/T=TEXT]… [--any] [--token-life SECONDS] [--status affirming|…]
-           [--clock SECONDS] [--fault STEP=FAULT[:ARGUMENT]]…
+    kbs.py [--cert PEM --key KEY] [--port N] [--resource R/T/T=TEXT]… [--dir DIR] [--any] [--token-life SECONDS]
+           [--status affirming|…] [--clock SECONDS] [--fault STEP=FAULT[:ARGUMENT]]…
 
-Prints its port on the first line of standard output. Without --cert it speaks plain HTTP. --any: every resource exists and holds
-"plaintext of R/T/T". --clock shifts its idea of the time. A fault is for one STEP (auth, attest, resource) or `all`:
+Prints its port on the first line of standard output. Without --cert it speaks plain HTTP. --dir: the file DIR/R/T/T, as it is when it
+is asked for, is the resource R/T/T. --any: every other resource exists and holds "plaintext of R/T/T". --clock shifts its idea of the time. A fault is for one STEP (auth, attest, resource) or `all`:
 
     hang            never answers                      deny          refuses (at resource: PolicyDeny)
     drop            closes the connection              missing       resource: Trustee's answer for no such resource
@@ -19,6 +19,8 @@ Prints its port on the first line of standard output. Without --cert it speaks p
     big-header:N    200 with a header line of N bytes  bad-token     attest: no JWT
     redirect        302 to elsewhere                   other-key     resource: encrypted to somebody else
     empty           401 without a body                 id:TEXT       as deny, with an explanation id
+    cut:N           ends the right answer in mid-body  other-nonce   auth: a nonce that its own session does not have
+    drip:SECONDS    the right answer, a byte each time
 
 For the test itself, on the same port: GET /stats -> {"connections" (of clients),"auth","attest","resource","released","problems":[…]};
 POST /faults with STEP=FAULT… replaces all faults (an empty body clears them); POST /forget makes every token given so far unknown."""
@@ -26,6 +28,7 @@ import argparse
 import base64
 import hashlib
 import json
+import pathlib
 import secrets
 import ssl
 import threading
@@ -201,6 +204,9 @@ class Kbs:
         self.faults = dict(item.split("=", 1) for item in items)
 
     def fault(self, step):
+        """Its kind and argument; step None, a question of the test's own, has none."""
+        if not step:
+            return "", ""
         kind, _, argument = self.faults.get(step, self.faults.get("all", "")).partition(":")
         return kind, argument
 
@@ -227,6 +233,8 @@ class Kbs:
             self.sessions[session_id] = {"nonce": nonce, "tee": body["tee"], "until": time.monotonic() + SESSION_SECONDS}
         expires = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(self.now() + SESSION_SECONDS))
         cookie = ("Set-Cookie", f"kbs-session-id={session_id}; Expires={expires}")
+        if self.fault("auth")[0] == "other-nonce":
+            nonce = base64.b64encode(secrets.token_bytes(32)).decode()
         return {"nonce": nonce, "extra-params": ""}, [] if self.fault("auth")[0] == "no-cookie" else [cookie]
 
     def attest(self, handler):
@@ -271,13 +279,22 @@ class Kbs:
             raise Refused("TokenVerifierError", "Token Verifier error")
         return claims
 
+    def content(self, path):
+        """Bytes, or None."""
+        file = pathlib.Path(self.args.dir or "/dev/null", path)
+        if path in self.resources:
+            return self.resources[path].encode()
+        if len(file.parts) > 3 and ".." not in file.parts and file.is_file():
+            return file.read_bytes()
+        return f"plaintext of {path}".encode() if self.args.any else None
+
     def resource(self, handler):
         kind = self.fault("resource")[0]
         if kind == "unknown-token":
             raise Refused("TokenVerifierError", "Token Verifier error")
         claims = self.claims(handler)
         path = handler.path[len(PREFIX + "resource/"):]
-        content = f"plaintext of {path}" if self.args.any else self.resources.get(path)
+        content = self.content(path)
         if kind == "missing" or content is None:
             raise Refused("PluginInternalError", "Plugin internal error")
         evidence = claims["submods"]["cpu0"]["ear.veraison.annotated-evidence"]
@@ -285,7 +302,7 @@ class Kbs:
         if kind == "other-key":
             key = jwk.JWK.generate(kty="EC", crv="P-256")
         self.count("released")
-        return seal(key, content.encode()), []
+        return seal(key, content), []
 
 
 STEPS = {("POST", "auth"): "auth", ("POST", "attest"): "attest", ("GET", "resource"): "resource"}
@@ -339,7 +356,20 @@ class Handler(BaseHTTPRequestHandler):
         self.log_request(status)
         lines = [f"HTTP/1.1 {status} X", f"Content-Length: {len(body)}"]
         lines += [f"{name}: {value}" for name, value in headers]
-        self.wfile.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+        self.send("\r\n".join(lines).encode() + b"\r\n\r\n", body)
+
+    def send(self, head, body):
+        kind, argument = self.server.kbs.fault(self.step)
+        if kind == "cut":
+            self.wfile.write(head + body[:int(argument)])
+            self.close_connection = True
+        elif kind == "drip":
+            self.wfile.write(head)
+            for byte in body:
+                self.wfile.write(bytes([byte]))
+                time.sleep(float(argument))
+        else:
+            self.wfile.write(head + body)
 
     def refuse(self, refused):
         body = {"type": ERRORS + refused.name, "detail": refused.detail}
@@ -374,6 +404,7 @@ class Handler(BaseHTTPRequestHandler):
         self.body = self.raw_body()
         if self.path.startswith(PREFIX):
             step = STEPS.get((self.command, self.path[len(PREFIX):].split("/")[0]))
+        self.step = step
         try:
             self.serve(step) if step else self.control()
         except Refused as refused:
@@ -405,6 +436,7 @@ def main():
     parser.add_argument("--key")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--resource", action="append", default=[])
+    parser.add_argument("--dir")
     parser.add_argument("--any", action="store_true")
     parser.add_argument("--token-life", type=int, default=300)
     parser.add_argument("--status", default="affirming")
