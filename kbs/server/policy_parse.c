@@ -348,11 +348,15 @@ static bool add_line(struct policy *policy, struct bytes line, int number, struc
         return true;
     if (policy->count == POLICY_RULES_MAX)
         return err_set(err, ERR_FORMAT, "more than %d rules", POLICY_RULES_MAX);
-    struct rule *rules = reallocarray(policy->rules, policy->count + 1, sizeof *rules);
-    if (!rules)
-        return err_nomem(err);
-    policy->rules = rules;
-    struct rule *rule = &rules[policy->count++];
+    if (policy->count == policy->size) {
+        size_t size = policy->size ? 2 * policy->size : 8;
+        struct rule *rules = reallocarray(policy->rules, size, sizeof *rules);
+        if (!rules)
+            return err_nomem(err);
+        policy->rules = rules;
+        policy->size = size;
+    }
+    struct rule *rule = &policy->rules[policy->count++];
     *rule = (struct rule){.line = number};
     return rule_text(&words, &rule->text, err) && parse_rule(&words, rule, err);
 }

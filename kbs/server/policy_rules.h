@@ -34,7 +34,7 @@ struct rule {
 
 struct policy {
     struct rule *rules;
-    size_t count;
+    size_t count, size;
 };
 
 /* affirming 3, warning 2, none 1, contraindicated 0; -1 when unknown. */
