@@ -11,7 +11,9 @@ static bool answer_refused(const json_t *answer, struct err *err)
     const char *code = json_member_text(answer, "code"),
                *message = json_member_text(answer, "message");
     const char *ref = json_member_text(answer, "ref");
-    err_set(err, code ? err_code_from_name(code) : ERR_INTERNAL, "%s",
+    enum err_code known = code ? err_code_from_name(code) : ERR_INTERNAL;
+    /* A refusal is never "ok", whatever it says: the caller's exit status comes from this. */
+    err_set(err, known == ERR_OK ? ERR_INTERNAL : known, "%s",
         message ? message : "refused without a reason");
     snprintf(err->ref, sizeof err->ref, "%s", ref ? ref : "");
     return false;

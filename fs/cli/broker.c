@@ -205,7 +205,8 @@ static bool ask(const struct broker *broker, struct http_request *request, const
     if (response.status == 200)
         return true;
     struct bytes body = bytes_slice(buf_bytes(answer), before, answer->len - before);
-    bool stores = request->body.len > 0 || request->secret_body;
+    bool stores = (request->body.len > 0 || request->secret_body) &&
+                  strncmp(path, "/resource-data/", strlen("/resource-data/")) != 0;
     broker_refusal(request->method, url, response.status, body, broker->key_path, stores, err);
     buf_truncate(answer, before);
     return false;

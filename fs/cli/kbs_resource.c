@@ -1,28 +1,36 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs put|list|delete: the broker's resources, as its administrator. */
+/* sealed kbs put|get|list|delete: the broker's resources, as its administrator. */
 #include "fs/cli/broker.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "crypt/jwe.h"
 #include "kbs/uri.h"
 
 #define SCHEME "kbs:///"
 
 struct resource_args {
     struct broker_args broker;
+    const char *output;
     bool json;
 };
 
 static const struct cli_option put_options[] = {BROKER_OPTIONS};
+static const struct cli_option get_options[] = {
+    {"output", 'o', CLI_TEXT, offsetof(struct resource_args, output), "FILE",
+        "write there (mode 0600) instead of standard output"},
+    BROKER_OPTIONS,
+};
 static const struct cli_option list_options[] = {
     {"json", 0, CLI_FLAG, offsetof(struct resource_args, json), NULL, "print JSON"},
     BROKER_OPTIONS,
 };
 
-/* "/resource/r/t/t" of a URI. */
-static bool resource_path(const char *text, char path[KBS_URI_MAX + 16], struct err *err)
+/* "/ROUTE/r/t/t" of a URI. */
+static bool resource_path(
+    const char *route, const char *text, char path[KBS_URI_MAX + 16], struct err *err)
 {
     struct kbs_uri uri;
     if (!kbs_uri_parse(text, &uri, err))
@@ -31,8 +39,32 @@ static bool resource_path(const char *text, char path[KBS_URI_MAX + 16], struct 
         return err_set(err, ERR_CONFIG,
             "%s names a host; which broker is asked is said by --kbs URL, so write kbs:///%s/%s/%s",
             text, uri.repository, uri.type, uri.tag);
-    snprintf(path, KBS_URI_MAX + 16, "/resource/%s/%s/%s", uri.repository, uri.type, uri.tag);
+    snprintf(path, KBS_URI_MAX + 16, "/%s/%s/%s/%s", route, uri.repository, uri.type, uri.tag);
     return true;
+}
+
+/* The broker encrypts to a key made for this one answer, as it does for guests: no plaintext passes through HTTP. */
+static bool run_get(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct resource_args *args = options;
+    auto_broker *broker = NULL;
+    auto_jwk *key = NULL;
+    auto_json *public_json = NULL, *body = NULL;
+    auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
+    auto_secret *content = NULL;
+    char path[KBS_URI_MAX + 16];
+    (void)operand_count;
+    if (!resource_path("resource-data", operands[0], path, err) ||
+        !broker_open(&args->broker, &broker, err) || !jwk_generate(JWK_EC_P256, NULL, &key, err) ||
+        !jwk_public_json(key, jwe_alg_for(key), &public_json, err) ||
+        !json_build(&body, err, "{s:O}", "tee-pubkey", public_json))
+        return false;
+    auto_free char *text = json_text(body);
+    if (!text)
+        return err_nomem(err);
+    return broker_call(broker, "POST", path, bytes_str(text), &answer, err) &&
+           jwe_decrypt(buf_bytes(&answer), key, &content, err) &&
+           tool_write_secret(args->output, content, err);
 }
 
 static bool run_put(const void *options, char **operands, int operand_count, struct err *err)
@@ -41,7 +73,8 @@ static bool run_put(const void *options, char **operands, int operand_count, str
     auto_broker *broker = NULL;
     auto_secret *content = NULL;
     char path[KBS_URI_MAX + 16];
-    return resource_path(operands[0], path, err) && broker_open(&args->broker, &broker, err) &&
+    return resource_path("resource", operands[0], path, err) &&
+           broker_open(&args->broker, &broker, err) &&
            tool_read_secret(
                operand_count > 1 ? operands[1] : "-", SECRET_SIZE_MAX, &content, err) &&
            broker_upload(broker, path, content, err);
@@ -54,7 +87,8 @@ static bool run_delete(const void *options, char **operands, int operand_count, 
     auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
     char path[KBS_URI_MAX + 16];
     (void)operand_count;
-    return resource_path(operands[0], path, err) && broker_open(&args->broker, &broker, err) &&
+    return resource_path("resource", operands[0], path, err) &&
+           broker_open(&args->broker, &broker, err) &&
            broker_call(broker, "DELETE", path, BYTES_EMPTY, &answer, err);
 }
 
@@ -124,6 +158,24 @@ const struct cli_command tool_kbs_put = {
     .option_count = ARRAY_LEN(put_options),
     .args_size = sizeof(struct resource_args),
     .run = run_put,
+};
+
+const struct cli_command tool_kbs_get = {
+    .name = "kbs get",
+    .operands = "URI",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "read a resource back, if the key broker lets its administrators",
+    .detail =
+        "A sealed-kbs does so only with read_resources = yes in section [admin], and logs each "
+        "read; a Trustee KBS never does. What guests\n"
+        "are given is read on a guest: sealed get. Exit status: 7 refused; 11 there is none, or "
+        "the "
+        "broker does not offer it.",
+    .options = get_options,
+    .option_count = ARRAY_LEN(get_options),
+    .args_size = sizeof(struct resource_args),
+    .run = run_get,
 };
 
 const struct cli_command tool_kbs_list = {

@@ -24,6 +24,7 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_init,
     &tool_kbs_renew,
     &tool_kbs_put,
+    &tool_kbs_get,
     &tool_kbs_list,
     &tool_kbs_delete,
     &tool_kbs_policy_get,

@@ -58,13 +58,32 @@ static bool flush_output(struct err *err)
     return true;
 }
 
+/* Texts come from other machines, a refused guest's claims among them: on a terminal they must not act. C0, DEL and C1 (in
+ * UTF-8: C2 80 to C2 9F) become '?'; what goes into a file or a pipe stays as it is. */
+static void disarm(char *text)
+{
+    for (uint8_t *at = (uint8_t *)text; *at; at++)
+        if ((*at < ' ' && *at != '\n' && *at != '\t') || *at == 0x7f)
+            *at = '?';
+        else if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0)
+            at[0] = at[1] = '?';
+}
+
 bool tool_printf(struct err *err, const char *format, ...)
 {
+    auto_free char *text = NULL;
     va_list args;
     va_start(args, format);
-    int len = vprintf(format, args);
+    int len = vasprintf(&text, format, args);
     va_end(args);
-    return len >= 0 ? flush_output(err) : err_set_errno(err, ERR_IO, "standard output");
+    if (len < 0) {
+        text = NULL;
+        return err_nomem(err);
+    }
+    if (isatty(STDOUT_FILENO))
+        disarm(text);
+    return fputs(text, stdout) >= 0 ? flush_output(err)
+                                    : err_set_errno(err, ERR_IO, "standard output");
 }
 
 /* A terminal, pipe or device is written to as it is; replacing or chmod'ing /dev/null would be a disaster. */

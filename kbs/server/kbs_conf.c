@@ -64,6 +64,8 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "files of public keys (JWK or PEM) that sign administrators' tokens"},
     {"admin", "issuer", CONF_TEXT, AT(admin.issuer), .help = "iss that their tokens must have"},
     {"admin", "audience", CONF_TEXT, AT(admin.audience), .help = "aud that their tokens must name"},
+    {"admin", "read_resources", CONF_BOOL, AT(admin.read_resources), .text_default = "no",
+        .help = "let administrators read resources back, not only attested guests"},
     {"admin", "acl", CONF_LIST, AT(admin.acl),
         .help = "ROLE=REGEX words, ^/kbs...$ on path and query; default: admin=^/kbs/.*$"},
     {"attestation", "tees", CONF_LIST, AT(attestation.tees), .text_default = "tpm",

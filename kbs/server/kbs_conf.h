@@ -37,6 +37,7 @@ struct kbs_conf {
         int mode;                /* enum kbs_admin_mode */
         struct conf_list keys;   /* public JWK or PEM files */
         char *issuer, *audience; /* NULL: not compared */
+        bool read_resources;     /* administrators may read resources back */
         struct conf_list acl;    /* "ROLE=REGEX" words; a role may come several times */
     } admin;
     struct {

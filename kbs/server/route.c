@@ -27,6 +27,7 @@ static const struct route health_routes[] = {
 static const struct route *const tables[] = {
     attest_routes,
     resource_routes,
+    resource_read_routes,
     policy_routes,
     refvalue_routes,
     agent_routes,

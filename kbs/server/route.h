@@ -82,6 +82,8 @@ struct route {
 
 /* Tables end with a zero entry. Each file of handlers exports one; route.c lists the tables. */
 extern const struct route resource_routes[];
+extern const struct route
+    resource_read_routes[]; /* resource_read.c: for administrators, off by default */
 extern const struct route policy_routes[];
 extern const struct route refvalue_routes[];
 extern const struct route attest_routes[];  /* attest_handler.c: /auth, /attest */

@@ -75,6 +75,16 @@ equal "inspect: signer" "$kid" "$(jq -r .header.kid inspected)"
 equal "inspect does not claim to verify" false "$(jq -r .verified inspected)"
 "$sealed" inspect <vault | cmp -s - inspected || die "inspect of standard input differs"
 
+# On a terminal a text of somebody else must not act; elsewhere it stays as it is.
+escape=$(printf 'sealed.%s.%s.x' "$(printf '{"alg":"ES256"}' | basenc --base64url | tr -d =)" \
+    "$(printf '{"type":"vault","name":"kbs:///a/b/\302\2332J"}' | basenc --base64url -w0 | tr -d =)")
+printf '%s' "$escape" >escape
+if "$sealed" inspect escape >out 2>err; then
+    grep -q "$(printf '\302\233')" out || die "inspect changes what goes into a file"
+    script -qec "'$sealed' inspect escape" /dev/null >typed </dev/null
+    check "a terminal is not driven by what is inspected" bash -c "! LC_ALL=C grep -q \$'\xc2\x9b' typed && grep -q 'kbs:///a/b/' typed"
+fi
+
 printf 'a\0b\nc\xff\0' >binary
 : >empty
 head -c 524288 /dev/urandom >large

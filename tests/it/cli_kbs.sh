@@ -71,6 +71,8 @@ status "list" 0 "$sealed" kbs list "${admin[@]}"
 equal "all of them" "kbs:///default/key/k kbs:///default/secret/db kbs:///team/secret/empty kbs:///team/secret/large" "$(xargs <out)"
 equal "those of a prefix" "kbs:///team/secret/empty kbs:///team/secret/large" "$("$sealed" kbs list kbs:///team/ "${admin[@]}" | xargs)"
 equal "as JSON" 4 "$("$sealed" kbs list --json "${admin[@]}" | jq length)"
+status "get is off unless configured" 7 "$sealed" kbs get kbs:///default/secret/db "${admin[@]}"
+says "and by what" "read_resources = no"
 status "delete" 0 "$sealed" kbs delete kbs:///team/secret/empty "${admin[@]}"
 status "delete what is not there" 11 "$sealed" kbs delete kbs:///team/secret/empty "${admin[@]}"
 check "the log has no plaintext" bash -c "! grep -qF '$secret' kbs.log"
@@ -151,6 +153,21 @@ status "another certificate authority" 9 "$sealed" kbs list "${admin[@]}" --ca-f
 status "no such authority file" 2 "$sealed" kbs list "${admin[@]}" --ca-file "$DIR/none.pem"
 status "plain HTTP to a TLS port" 9 "$sealed" kbs list "${admin[@]}" --kbs "http://${url#https://}"
 status "no profile" 2 "$sealed" kbs list --profile "$DIR/none.conf"
+
+# -- reading back, and no broker ------------------------------------------------------------------
+stop kbs
+rm state/port
+sed -i 's/^#read_resources = no/read_resources = yes/' kbs.conf
+spawn kbs "$BIN/sealed-kbs" --config "$DIR/kbs.conf"
+wait_for 20 "sealed-kbs" test -s "$DIR/state/port"
+here=(--profile "$DIR/admin/admin.conf" --kbs "https://localhost:$(cat state/port)")
+"$sealed" kbs get kbs:///default/secret/db "${here[@]}" | cmp - secret || die "kbs get"
+"$sealed" kbs get kbs:///team/secret/large --output large "${here[@]}" || die "kbs get --output"
+equal "1 MiB came back, for its owner" "1048576 600" "$(stat -c '%s %a' large)"
+check "the log says who read it" grep -q 'read default/secret/db' kbs.log
+check "the log has no plaintext" bash -c "! grep -qF '$secret' kbs.log"
+status "get what is not there" 11 "$sealed" kbs get kbs:///team/secret/none "${here[@]}"
+status "get with another key" 7 "$sealed" kbs get kbs:///default/secret/db "${here[@]}" --admin-key stranger-private.json
 stop kbs
 status "no broker" 9 "$sealed" kbs list "${admin[@]}"
 says "which" "${url#https://}"
