@@ -16,6 +16,7 @@ static bool exchange(struct monitor_client *client, const struct monitor_request
     struct buf *message, int *fds, size_t *ret_fd_count, struct err *err)
 {
     bool closed;
+    message->len = 0;
     if (!monitor_request_encode(request, message, err) ||
         !ipc_send(client->fd, buf_bytes(message), NULL, 0, err) ||
         !ipc_receive(client->fd, message, fds, ret_fd_count, &closed, err))

@@ -27,6 +27,7 @@ struct args {
     bool foreground;
     struct cli_list options;
     const char *config;
+    bool check, print_sample;
 };
 
 static const struct cli_option options[] = {
@@ -36,6 +37,10 @@ static const struct cli_option options[] = {
         "key=value,... of the configuration, and mount(8)'s"},
     {"config", 'c', CLI_TEXT, offsetof(struct args, config), "FILE",
         "configuration; default: " SEALEDFS_CONF_DEFAULT},
+    {"check", 0, CLI_FLAG, offsetof(struct args, check),
+        .help = "check the configuration and exit"},
+    {"print-sample", 0, CLI_FLAG, offsetof(struct args, print_sample),
+        .help = "print a configuration with every key, its default and its help"},
 };
 
 static const struct cli_command command = {
@@ -213,8 +218,12 @@ int main(int argc, char **argv)
         return fail(&err);
     if (done)
         return 0;
+    if (program.args.print_sample)
+        return sealedfs_conf_sample(STDOUT_FILENO, &err) ? 0 : fail(&err);
     if (!sealedfs_conf_load(program.args.config, program.options, &program.conf, &err))
         return fail(&err);
+    if (program.args.check)
+        return 0;
     bool journal = !program.args.foreground && access("/run/systemd/journal/socket", F_OK) == 0;
     log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
         (enum log_level)program.conf.mount.log_level);

@@ -51,12 +51,8 @@ pass "a hundred changes of one name show at once"
 # The same after everything has come to rest, so that the answers come from what the worker keeps.
 printf 'sealed.0.rest' >"$SRC/f"
 touch -d '1 hour ago' "$SRC/f"
-settle() { python3 - "$1" <<'PY'
-import os, sys, time
-while time.time() - os.lstat(sys.argv[1]).st_ctime < 0.1:
-    time.sleep(0.02)
-PY
-}
+rested() { [ $(($(date +%s%N) - $(python3 -c 'import os,sys; print(os.lstat(sys.argv[1]).st_ctime_ns)' "$1"))) -gt 100000000 ]; }
+settle() { wait_for 5 "$1 to rest" rested "$1"; }
 settle "$SRC/f"
 equal "at rest" "rest rest" "$(show f) $(show f)"
 printf 'sealed.0.next' >"$SRC/f"

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 
+OPENAT = "257" if os.uname().machine == "x86_64" else "56"
 QUICK = 0.5  # s: far above what an answer from memory takes on a busy machine, far below what the waiting ones wait
 
 
@@ -63,6 +64,12 @@ def same(path):
     assert len(results) == 300 and set(results) == {b"slow answer"}, set(results)
 
 
+def wait_until_in_open(pid):
+    turn = threading.Event()
+    while open(f"/proc/{pid}/syscall").read().split()[0] != OPENAT or "S" not in open(f"/proc/{pid}/stat").read().split()[2]:
+        turn.wait(0.01)
+
+
 def interrupt(path):
     """One waiter is killed, one gets a signal with a handler; a third waits on."""
     ended = []
@@ -78,7 +85,8 @@ try: os.open(sys.argv[1], os.O_RDONLY)
 except Stop: print("interrupted", flush=True)
 """, path], stdout=subprocess.PIPE, text=True)
     signalled.stdout.readline()
-    time.sleep(0.3)  # to be inside open(2); too short would only make the test weaker
+    for waiter in killed, signalled:
+        wait_until_in_open(waiter.pid)
     before = time.monotonic()
     killed.send_signal(signal.SIGKILL)
     killed.wait(5)

@@ -1,3 +1,14 @@
+sealed_unit(path fs_monitor)
+sealed_unit(slots fs_monitor)
+sealed_unit(nodetable fs_monitor)
+sealed_unit(monitor_wire fs_monitor)
+sealed_unit(monitor fs)
+sealed_unit(source fs)
+sealed_unit(greeting fs)
+sealed_unit(tree fs)
+sealed_unit(cache fs)
+sealed_fuzz(monitor_message fs_monitor)
+
 # The filesystem with a resolver that needs nobody; not installed.
 add_executable(sealedfs_fake it/fake_resolver.c)
 target_link_libraries(sealedfs_fake PRIVATE fs_main fs)
