@@ -116,6 +116,7 @@ class Guest:
     def __init__(self, url, ca=None):
         self.url = url
         self.http = requests.Session()
+        self.http.trust_env = False  # neither a proxy nor other certificates from the environment
         self.http.verify = ca if ca else True
         self.http.headers["User-Agent"] = "attestation-agent-kbs-client/0.1.0"
         self.tee = self.nonce = self.body = self.token = None
@@ -133,6 +134,7 @@ class Guest:
 
     def set_cookie(self, value):
         self.http.cookies.clear()
+        self.http.headers.pop("Cookie", None)
         if value is not None:
             self.http.headers["Cookie"] = f"kbs-session-id={value}"
 
@@ -264,7 +266,7 @@ def enroll(guest, directory, handle, fault):
     certificate = tool("tpm2_nvread", "-C", "o", "0x1c00002")
     answer = guest.post("/agent/enroll", {"ek_public": std64(read_file(f"{at}/ek.pub")), "ek_certificate": std64(certificate),
                                           "ak_public": std64(read_file(f"{at}/ak.pub"))}).json()
-    with open(f"{at}/challenge", "wb") as file: # the container of tpm2_makecredential
+    with open(f"{at}/challenge", "wb") as file:  # the container of tpm2_makecredential
         file.write(struct.pack(">II", 0xBADCC0DE, 1) + base64.b64decode(answer["credential"]) + base64.b64decode(answer["secret"]))
     tool("tpm2_flushcontext", "-t")
     tool("tpm2_startauthsession", "-Q", "--policy-session", "-S", f"{at}/session")
