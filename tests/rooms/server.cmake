@@ -11,3 +11,9 @@ sealed_fuzz(reference_value kbs_server)
 
 sealed_it(kbs_server)
 
+sealed_unit(server_session kbs_server)
+sealed_unit(verifier_wire kbs_server)
+sealed_fuzz(session_cookie kbs_server)
+sealed_fuzz(verifier_answer kbs_server)
+sealed_fuzz(verifier_judge kbs_server)
+sealed_it(kbs_attest)
