@@ -34,6 +34,8 @@ PY
 
 # Broker that accepts and never answers: bounded, and a warm read takes no notice of it.
 kill -STOP "$PID_kbs"
+all_stopped() { ! grep -h '^State:' /proc/"$1"/task/*/status | grep -qv 'T (stopped)'; }
+wait_for 10 "the broker to stand still" all_stopped "$PID_kbs"
 cat "$MNT/cold2" >/dev/null 2>&1 &
 parked=$!
 python3 - "$MNT/warm" <<'PY' || die "a hanging broker delayed warm reads"
