@@ -156,7 +156,9 @@ static bool compare_pcr(
     *all_match = *all_match && match;
     snprintf(claim, sizeof claim, "tpm.pcr%02d", pcr);
     snprintf(rule, sizeof rule, "reference value %s%s", name,
-        json_is_array(expected) ? "" : " (must be a list of digests)");
+        json_is_null(expected)    ? " (expired; register it again)"
+        : json_is_array(expected) ? ""
+                                  : " (must be a list of digests)");
     return add_finding(rules, claim, got, expected, rule, match, err);
 }
 

@@ -196,6 +196,8 @@ static void test_reference(
 {
     const json_t *claim = find_claim(facts->claims, condition->claim);
     const json_t *values = member(facts->reference_values, condition->text);
+    if (json_is_null(values)) /* expired */
+        values = NULL;
     snprintf(outcome->claim, SHOWN_MAX, "%s", condition->claim);
     show(claim, outcome->got);
     if (values)

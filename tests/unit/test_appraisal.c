@@ -100,6 +100,7 @@ static void test_tpm_fails_closed(void **state)
         "{\"tpm_pcr11\":\"" DIGEST_A "\"}", /* not a list, as in Rego's `in` */
         "{\"tpm_pcr11\":[]}",
         "{\"tpm_pcr11\":null}",
+        "{\"tpm_pcr11\":[\"" DIGEST_A "\"],\"tpm_pcr07\":null}", /* expired */
         "{\"tpm_pcr11\":[\"\"]}",
         "{\"tpm_pcr11\":[\"abab\"]}",
         "{\"tpm_pcr11\":[null,1]}",

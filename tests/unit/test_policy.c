@@ -73,7 +73,9 @@ static void bad_policies_are_refused(void **state)
     "{\"submods\":{\"cpu0\":{\"ear.status\":\"%s\",\"ear.trustworthiness-vector\":{" \
     "\"hardware\":2,\"executables\":33,\"configuration\":0},"                        \
     "\"ear.veraison.annotated-evidence\":{" EVIDENCE "}}%s}}"
-#define VALUES "{\"pcr07\":[\"bb\",\"aa\"],\"other\":[\"cc\"],\"scalar\":\"aa\",\"number\":7}"
+#define VALUES                                                                                  \
+    "{\"pcr07\":[\"bb\",\"aa\"],\"other\":[\"cc\"],\"scalar\":\"aa\",\"number\":7,\"expired\":" \
+    "null}"
 
 static json_t *json(const char *text)
 {
@@ -180,6 +182,7 @@ static void conditions_hold_or_not(void **state)
         {"tpm.svn in reference-value number", true},
         {"tpm.pcr07 in reference-value other", false},
         {"tpm.pcr07 in reference-value missing", false},
+        {"tpm.pcr07 in reference-value expired", false},
         {"tpm.pcr09 in reference-value pcr07", false},
         {"tpm.pcr07 present", true},
         {"tpm.pcr09 present", false},
@@ -203,6 +206,8 @@ static void null_init_data_is_absent(void **state)
 {
     (void)state;
     assert_false(allowed("allow ** if init-data present", "a/b/c", token("warning", "null", "")));
+    assert_false(allowed(
+        "allow ** if init-data in reference-value expired", "a/b/c", token("warning", "null", "")));
 }
 
 static void the_worst_submodule_counts(void **state)
