@@ -4,7 +4,7 @@
  * of the configured public keys (JWK or PEM files; ES256, ES384, RS256), with `exp` (60 s leeway,
  * nbf alike) and a text claim `role`; `iss` and `aud` are compared when configured. Then the role's
  * list of endpoint patterns: POSIX extended regular expressions that begin with
- * "^/kbs" and end with "$", matched against the raw URI in normal form with its query. Role "admin"
+ * "^/kbs" and end with "$", matched against the raw URI in normal form, without and with its query. Role "admin"
  * without a list: everything under /kbs.
  */
 #pragma once

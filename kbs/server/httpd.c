@@ -7,6 +7,7 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdio.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -63,14 +64,50 @@ static enum request_method method_of(const char *name)
     return REQUEST_OTHER;
 }
 
+/* What a proxy in front could read otherwise than we do: where a request ends, or whose it is. */
+struct framing {
+    unsigned lengths, encodings, hosts, authorizations;
+    bool odd;
+};
+
+static enum MHD_Result frame(
+    void *arg, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *framing = arg;
+    (void)kind;
+    /* "Content-Length :" (RFC 9112 section 5.1) is another header to us, and none to some others. */
+    if (name[0] == '\0' || name[strcspn(name, " \t\r\n")] != '\0')
+        framing->odd = true;
+    if (strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) == 0)
+        framing->lengths++;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_HOST) == 0)
+        framing->hosts++;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_AUTHORIZATION) == 0)
+        framing->authorizations++;
+    else if (strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING) == 0) {
+        framing->encodings++;
+        framing->odd = framing->odd || !value || strcasecmp(value, "chunked") != 0;
+    }
+    return MHD_YES;
+}
+
+/* RFC 9112 sections 3.2, 5.1 and 6.3 call everything else an attack or an error. */
+static bool well_framed(struct MHD_Connection *http)
+{
+    struct framing framing = {0};
+    MHD_get_connection_values(http, MHD_HEADER_KIND, frame, &framing);
+    return !framing.odd && framing.lengths + framing.encodings <= 1 && framing.hosts <= 1 &&
+           framing.authorizations <= 1;
+}
+
 /* The head is here. False: the connection is to be closed. */
 static bool begin(struct httpd *httpd, struct MHD_Connection *http, struct exchange *exchange,
     const char *method, bool *ret_answer_now)
 {
     struct request *request = &exchange->request;
     const char *length = header(http, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (length && header(http, MHD_HTTP_HEADER_TRANSFER_ENCODING))
-        return false; /* two lengths: RFC 9112 section 6.3 calls it an attack */
+    if (!well_framed(http))
+        return false;
     request->method = method_of(method);
     request->authorization = header(http, MHD_HTTP_HEADER_AUTHORIZATION);
     request->cookie = header(http, MHD_HTTP_HEADER_COOKIE);

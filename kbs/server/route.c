@@ -94,9 +94,14 @@ static bool admit_admin(struct server *server, struct request *request, struct r
     bool fits = len >= 0 && (size_t)len < sizeof target;
     if (!fits)
         err_set(&err, ERR_DENIED_LOCAL, "the request's path and query are too long");
-    if (fits && admin_check(server->admin, request->authorization, target, server_now(server),
-                    request->admin, &err))
+    /* The path alone as well: no endpoint reads a query, so a rule that ends with "/public$" must not be met by "?/public". */
+    if (fits &&
+        admin_check(server->admin, request->authorization, target, server_now(server),
+            request->admin, &err) &&
+        (!request->query || admin_check(server->admin, request->authorization, request->path,
+                                server_now(server), request->admin, &err)))
         return true;
+    request->admin[0] = '\0';
     /* Who asks is told why: the administrator's own token and rules are no secret of ours. */
     response_refuse(response, "AdminAuthAccess", NULL, "Admin access denied: %s", err.message);
     response->cause = err;

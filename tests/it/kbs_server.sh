@@ -34,6 +34,7 @@ keys = $DIR/etc/P-256.pub.jwk $DIR/etc/P-384.pub.jwk
 keys = $DIR/etc/RSA.pub.jwk
 acl = admin=^/kbs/.*\$
 acl = reader=^/kbs/v0/resource(-policy)?\$
+acl = publisher=^/kbs/v0/resource/.*/public\$
 EOF
 chmod 644 "$DIR/kbs.conf"
 
@@ -105,6 +106,12 @@ admin GET $URL_DIR/reference-value
 answers "a role beyond its rules" 401 "may not use this endpoint"
 admin GET "$URL_DIR/resource?x=/kbs/v0/resource"
 answers "rules see the query" 401 "may not use this endpoint"
+TOKEN=$("$PYTHON" "$JWT" sign "$DIR/etc/P-256.jwk" role=publisher)
+admin POST "$URL_DIR/resource/default/key/1?/public" --data-binary evil
+answers "nor does a query make a path match" 401 "may not use this endpoint"
+admin POST "$URL_DIR/resource/default/key/public" --data-binary good
+answers "what the rule is for" 200 ""
+admin DELETE "$URL_DIR/resource/default/key/public"
 TOKEN=$("$PYTHON" "$JWT" sign "$DIR/etc/P-256.jwk" nbf=9999999999); admin GET $URL_DIR/resource
 answers "a token from the future" 401 "not valid yet"
 
@@ -197,6 +204,37 @@ for what, head in (("slow headers", b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: "),
     if open_still or not 1.5 < took < 5:
         sys.exit(f"FAIL: {what}: cut after {took:.1f} s, open {open_still}")
     print(f"ok: {what} is cut by the deadline ({took:.1f} s)")
+EOF
+
+# What a proxy in front might read otherwise closes the connection, unanswered.
+"$PYTHON" - "$BASE" "$DIR/etc/tls.crt" <<'EOF'
+import socket, ssl, sys, urllib.parse
+at = urllib.parse.urlparse(sys.argv[1])
+context = ssl.create_default_context(cafile=sys.argv[2])
+def answer(lines, body=b""):
+    link = context.wrap_socket(socket.create_connection((at.hostname, at.port), timeout=10), server_hostname="127.0.0.1")
+    link.sendall(b"POST /kbs/v0/auth HTTP/1.1\r\n" + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + body)
+    try:
+        return link.recv(1000)
+    except ConnectionError:
+        return b""
+good = [b"Host: x", b"Connection: close"]
+for what, lines in (
+    ("length and encoding", [b"Content-Length: 5", b"Transfer-Encoding: chunked"]),
+    ("two lengths", [b"Content-Length: 2", b"Content-Length: 9"]),
+    ("two encodings", [b"Transfer-Encoding: identity", b"Transfer-Encoding: chunked"]),
+    ("an unknown encoding", [b"Transfer-Encoding: xchunked"]),
+    ("a list of encodings", [b"Transfer-Encoding: gzip, chunked"]),
+    ("a blank before the colon", [b"Content-Length: 5", b"Transfer-Encoding : chunked"]),
+    ("two hosts", [b"Content-Length: 2", b"Host: y"]),
+    ("two authorizations", [b"Content-Length: 2", b"Authorization: Bearer a", b"Authorization: Bearer b"]),
+):
+    got = answer(good + lines, b"0\r\n\r\nGET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+    if got:
+        sys.exit(f"FAIL: {what}: {got}")
+    print(f"ok: {what}: closed")
+if b" 401 " not in answer(good + [b"Content-Length: 2"], b"{}"):
+    sys.exit("FAIL: a plain request is not answered")
 EOF
 
 # -- policy and reference values --------------------------------------------------------------------
