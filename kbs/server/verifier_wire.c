@@ -225,6 +225,8 @@ static void get_failure(struct pack_reader *in, struct verifier_answer *answer)
     char code[CODE_MAX] = "", message[ERR_MESSAGE_SIZE] = "";
     get_words(in, code, sizeof code);
     get_words(in, message, sizeof message);
+    if (err_code_from_name(code) == ERR_OK) /* a failure without one would go unlogged */
+        in->failed = true;
     err_set(&answer->cause, err_code_from_name(code), "%s", message);
 }
 
