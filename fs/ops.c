@@ -452,7 +452,9 @@ void ops_invalidate(struct ops *ops, uint64_t node)
 static void drop_pages(void *arg, uint64_t node)
 {
     struct ops *ops = arg;
-    (void)fuse_lowlevel_notify_inval_inode(ops->session, node, 0, 0);
+    int failed = fuse_lowlevel_notify_inval_inode(ops->session, node, 0, 0);
+    log_debug(
+        "pages of node %llu: %s", (unsigned long long)node, failed ? strerror(-failed) : "dropped");
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */

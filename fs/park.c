@@ -94,9 +94,8 @@ static bool finish(struct park *park, struct waiter *waiter, struct secret *secr
     waiter->secret = secret ? secret_ref(secret) : NULL;
     waiter->sys_errno = sys_errno;
     waiter->done = true;
-    leave_flight(waiter);
     if (!waiter->armed)
-        return false;
+        return false; /* park_arm answers, and starts the flight if nobody has */
     unlink_waiter(park, waiter);
     return true;
 }
@@ -147,6 +146,8 @@ static void finish_all(
         pthread_mutex_lock(&park->lock);
         struct waiter *waiter = LIST_FIRST(&flight->waiters);
         bool mine = waiter && finish(park, waiter, secret, sys_errno);
+        if (waiter && !mine)
+            leave_flight(waiter); /* the flight goes now, the waiter when it is armed */
         pthread_mutex_unlock(&park->lock);
         if (!waiter)
             return;

@@ -100,16 +100,19 @@ static int fail(const struct err *err)
 
 /* -- the worker -------------------------------------------------------------------------------- */
 
-/* `mountpoint` as the monitor resolved it: to look at it here would be to wait for ourselves. */
-static int run_worker(struct program *program, pid_t monitor, const char *mountpoint)
+/* The paths are as the monitor resolved them: to look at the mount point here would be to wait for ourselves. */
+static int run_worker(
+    struct program *program, pid_t monitor, const char *mountpoint, const char *source)
 {
     struct worker_process process = {.monitor = monitor,
         .conf = &program->conf,
-        .source = program->operands[0],
-        .mountpoint = program->operand_count == 2 ? mountpoint : NULL,
+        .source = *source ? source : NULL,
+        .mountpoint = *mountpoint ? mountpoint : NULL,
         .background = !program->args.foreground,
         .control_bind = sealedfs_control_bind,
         .control_serve = sealedfs_control_serve};
+    if (process.background)
+        (void)!chdir("/");
     return worker_main(&process);
 }
 
@@ -117,15 +120,15 @@ static int run_worker(struct program *program, pid_t monitor, const char *mountp
 
 /*
  * SYS_ADMIN mounts, DAC_READ_SEARCH opens a root-only source, KILL ends a worker of another uid. The rest the worker needs before it
- * becomes that user: SETUID, SETGID, SETPCAP, and IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
+ * becomes that user: SETUID, SETGID, SETPCAP, and DAC_OVERRIDE for a socket in the user's directory, IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
  */
 static bool keep_needed_caps(struct err *err)
 {
     uint64_t needed = CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) |
                       CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP);
     static const uint64_t wanted[] = {
-        CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE),
-        CAP(CAP_IPC_LOCK) | CAP(CAP_CHOWN) | CAP(CAP_DAC_OVERRIDE), 0};
+        CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_DAC_OVERRIDE),
+        CAP(CAP_IPC_LOCK) | CAP(CAP_DAC_OVERRIDE), 0};
     for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
         if (sandbox_keep_caps(needed | wanted[i], err))
             return true;
@@ -142,12 +145,13 @@ static void on_ready(void *arg)
     close(program->ready_fd);
     program->ready_fd = -1;
     worker_main_let_go();
+    (void)!chdir("/"); /* whatever directory we were started in may be unmounted now */
 }
 
 static bool run_monitor(struct program *program, char **argv, struct err *err)
 {
-    auto_free char *mountpoint = NULL;
-    auto_fd int source = -1;
+    auto_free char *mountpoint = NULL, *source = NULL;
+    auto_fd int source_fd = -1;
     if (geteuid() != 0)
         return err_set(err, ERR_CONFIG,
             "sealedfs is started as root (it mounts, then its worker becomes user %s)",
@@ -156,17 +160,18 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         if (!mount_point(program->operands[1], &mountpoint, err) ||
             !mount_clear_dead(mountpoint, err))
             return false;
-        source = open(program->operands[0], O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (source < 0)
+        source = realpath(program->operands[0], NULL);
+        source_fd = source ? open(source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+        if (source_fd < 0)
             return err_set_errno(err, ERR_CONFIG, "source directory %s", program->operands[0]);
     }
     uid_t uid;
     gid_t gid;
     if (!sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) || !keep_needed_caps(err))
         return false;
-    struct supervisor_conf conf = {.source = program->operands[0],
+    struct supervisor_conf conf = {.source = source,
         .mountpoint = mountpoint,
-        .source_fd = source,
+        .source_fd = source_fd,
         .stop_ms = program->conf.mount.stop_ms,
         .argv = argv,
         .ready = on_ready,
@@ -207,12 +212,13 @@ int main(int argc, char **argv)
     struct err err = ERR_INIT;
     bool done = false;
     int monitor = 0;
-    const char *mountpoint = NULL;
-    if (argc >= 3 && sscanf(argv[1], "--worker=%d", &monitor) == 1) {
+    const char *mountpoint = NULL, *source = NULL;
+    if (argc >= 4 && sscanf(argv[1], "--worker=%d", &monitor) == 1) {
         mountpoint = argv[2];
-        argv[2] = argv[0];
-        argc -= 2;
-        argv += 2;
+        source = argv[3];
+        argv[3] = argv[0];
+        argc -= 3;
+        argv += 3;
     }
     if (!sandbox_harden(&err) || !parse(argc, argv, &program, &done, &err))
         return fail(&err);
@@ -228,7 +234,7 @@ int main(int argc, char **argv)
     log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
         (enum log_level)program.conf.mount.log_level);
     if (monitor > 0)
-        return run_worker(&program, monitor, mountpoint);
+        return run_worker(&program, monitor, mountpoint, source);
     if (!program.args.foreground)
         return start_in_background(&program, argv);
     return run_monitor(&program, argv, &err) ? 0 : fail(&err);

@@ -145,6 +145,10 @@ bool sealedfs_conf_load(
         return false;
     if (named)
         path = named;
+    if (path && *path != '/')
+        return err_set(err, ERR_CONFIG,
+            "configuration %s: the path must be absolute (the worker reads it again, from /)",
+            path);
     if (!path && access(SEALEDFS_CONF_DEFAULT, F_OK) == 0)
         path = SEALEDFS_CONF_DEFAULT;
     struct sealedfs_conf conf = {0};

@@ -65,10 +65,11 @@ static void become_worker(const struct supervisor *self, pid_t monitor, int requ
     const int fds[] = {requests, events, self->fuse_fd, self->table_fd};
     char mode[32];
     char nothing[] = "";
-    char *argv[ARGV_MAX + 3] = {
-        self->conf->argv[0], mode, self->conf->mountpoint ? self->conf->mountpoint : nothing};
+    char *argv[ARGV_MAX + 4] = {self->conf->argv[0], mode,
+        self->conf->mountpoint ? self->conf->mountpoint : nothing,
+        self->conf->source ? self->conf->source : nothing};
     sigset_t none;
-    size_t count = 3;
+    size_t count = 4;
     for (char *const *word = self->conf->argv + 1; *word && count < ARGV_MAX; word++)
         argv[count++] = *word;
     snprintf(mode, sizeof mode, "--worker=%d", (int)monitor);

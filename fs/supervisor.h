@@ -11,12 +11,12 @@
 #include "crypt/base/err.h"
 
 struct supervisor_conf {
-    const char *source; /* NULL: no mount, only the agent */
-    char *mountpoint;   /* canonical */
-    int source_fd;      /* O_PATH directory, -1 without mount; borrowed */
+    char *source;     /* canonical; NULL: no mount, only the agent */
+    char *mountpoint; /* canonical */
+    int source_fd;    /* O_PATH directory, -1 without mount; borrowed */
     int64_t stop_ms;
     char *const *
-        argv; /* of this process: the worker gets them too, behind --worker=PID and the mount point */
+        argv; /* of this process: the worker gets them too, behind --worker=PID, mount point and source */
     /* Called once when the mount answers. */
     void (*ready)(void *arg);
     void *arg;

@@ -75,9 +75,12 @@ wait_for 10 "the monitor to end" gone "$PID_fs"
 equal "its status" 0 "$(wait "$PID_fs"; echo $?)"
 
 # Without -f: back in the shell when the mount answers.
-check "in the background, with mount's options" "$TESTBIN/sealedfs_fake" "$SRC" "$MNT" -o rw,_netdev,x-systemd.automount,noauto,ttl=1m,log_level=error
+cd "$DIR"
+check "in the background, with mount's options and relative paths" "$TESTBIN/sealedfs_fake" src mnt -o rw,_netdev,x-systemd.automount,noauto,ttl=1m,log_level=error
 equal "it answers" 300000 "$(cat "$MNT/big" | wc -c)"
-background=$(pgrep -f "sealedfs_fake $SRC $MNT")
+equal "named in the table of mounts by its whole path" "$SRC" "$(findmnt -no SOURCE "$MNT")"
+background=$(pgrep -o -f "sealedfs_fake src mnt")
+equal "it holds no directory of ours" "/ /" "$(readlink "/proc/$background/cwd") $(readlink "/proc/$(pgrep -P "$background")/cwd")"
 umount "$MNT"
 wait_for 10 "it to end" gone "$background"
 refused "an unknown option" "nonsense" "$TESTBIN/sealedfs_fake" "$SRC" "$MNT" -o nonsense=1

@@ -93,3 +93,13 @@ try: open(sys.argv[1],"wb")
 except OSError as e: print(errno.errorcode[e.errno])' "$MNT/plain")"
 if cat "$MNT/never" >"$DIR/out" 2>/dev/null; then die "cat of a refused secret succeeds"; fi
 equal "cat of a refused secret prints nothing" 0 "$(wc -c <"$DIR/out")"
+
+# sendfile and mappings leave pages in the page cache; they go when nobody has the secret open any more. (To look for them from outside is to
+# drop them: an open does. So this asks the worker's log for the kernel's answer.)
+dropped_now() { [ "$(grep -c ': dropped$' "$DIR/fs.log")" -gt "$before" ]; }
+exec 5<"$MNT/s300000"
+before=$(grep -c ': dropped$' "$DIR/fs.log" || true)
+python3 "$HERE/fs_read.py" sendfile "$MNT/s300000" >/dev/null
+exec 5<&-
+wait_for 5 "the pages to go" dropped_now
+pass "pages of a secret go after the last close"

@@ -7,6 +7,10 @@ sealed_unit(source fs)
 sealed_unit(greeting fs)
 sealed_unit(tree fs)
 sealed_unit(cache fs)
+sealed_unit(park fs)
+sealed_unit(handle fs)
+sealed_unit(refusals fs)
+sealed_unit(sealedfs_conf fs_monitor)
 sealed_fuzz(monitor_message fs_monitor)
 
 # The filesystem with a resolver that needs nobody; not installed.
