@@ -221,6 +221,11 @@ void loop_timer_free(struct loop_timer *timer)
     free(timer);
 }
 
+static bool timer_due(const struct loop *loop)
+{
+    return loop->heap_len > 0 && loop->heap[0]->due_ms <= loop_now_ms();
+}
+
 static void run_timers(struct loop *loop)
 {
     int64_t now = loop_now_ms();
@@ -241,7 +246,9 @@ static void run_timers(struct loop *loop)
 static bool arm_timer(struct loop *loop, struct err *err)
 {
     int64_t due = loop->heap_len > 0 ? loop->heap[0]->due_ms : 0;
-    if (due == loop->armed_ms)
+    /* Set for an earlier time than is needed now, it stays so: one wake in vain costs less than a system call for each deadline
+     * that comes and goes. */
+    if (due == 0 || (loop->armed_ms != 0 && loop->armed_ms <= due))
         return true;
     struct itimerspec when = {.it_value = {due / 1000, due % 1000 * 1000000}};
     if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &when, NULL) < 0)
@@ -442,10 +449,11 @@ static void run_watches(const struct epoll_event *events, int count)
 bool loop_turn(struct loop *loop, int timeout_ms, struct err *err)
 {
     struct epoll_event events[BATCH_MAX];
-    if (!arm_timer(loop, err))
-        return false;
-    if (tasks_waiting(loop) > 0)
+    /* What is due already needs no timer: many a callback is put off by 0 ms, only to run from the loop. */
+    if (timer_due(loop) || tasks_waiting(loop) > 0)
         timeout_ms = 0;
+    else if (!arm_timer(loop, err))
+        return false;
     int count = epoll_wait(loop->epoll_fd, events, BATCH_MAX, timeout_ms);
     if (count < 0 && errno != EINTR)
         return err_set_errno(err, ERR_INTERNAL, "wait for events");
