@@ -211,13 +211,20 @@ static bool call_payload(struct resolver_call *call, struct err *err)
 
 /* ---- the signer ---- */
 
-static bool call_verify(
+static bool call_verify(struct resolver_call *call, const struct jwk *signer, struct err *err)
+{
+    if (!sealed_verify(call->sealed, signer, err))
+        return err_wrap(err, "signer %s", sealed_kid(call->sealed));
+    return call_payload(call, err);
+}
+
+static bool call_verify_text(
     struct resolver_call *call, const struct secret *signer_text, struct err *err)
 {
     auto_jwk *signer = NULL;
-    if (!jwk_from_secret(signer_text, &signer, err) || !sealed_verify(call->sealed, signer, err))
+    if (!jwk_from_secret(signer_text, &signer, err))
         return err_wrap(err, "signer %s", sealed_kid(call->sealed));
-    return call_payload(call, err);
+    return call_verify(call, signer, err);
 }
 
 static void call_signer_arrived(void *arg, struct secret *fetched, const struct err *err)
@@ -232,7 +239,7 @@ static void call_signer_arrived(void *arg, struct secret *fetched, const struct 
         return;
     }
     resolve_keys_keep(&call->owner->keys, call->resource, fetched);
-    if (!call_verify(call, fetched, &copy)) {
+    if (!call_verify_text(call, fetched, &copy)) {
         resolve_keys_drop(&call->owner->keys, sealed_kid(call->sealed));
         call_fail(call, &copy);
     }
@@ -256,13 +263,26 @@ static bool signer_allowed(
     return true;
 }
 
+/* A file of public keys is no secret, so a JWK needs no locked memory; PEM is read where keys are. */
+static bool signer_load(const char *path, struct jwk **ret_signer, struct err *err)
+{
+    auto_buf text = BUF_INIT(JWK_TEXT_MAX);
+    auto_secret *copy = NULL;
+    auto_json *json = NULL;
+    if (!file_read(path, JWK_TEXT_MAX, &text, err))
+        return false;
+    if (buf_text(&text)[0] != '{')
+        return secret_copy(buf_bytes(&text), &copy, err) && jwk_from_secret(copy, ret_signer, err);
+    return json_load_strict(buf_bytes(&text), JWK_TEXT_MAX, "JWK", &json, err) &&
+           jwk_from_json(json, true, ret_signer, err);
+}
+
 /* A kid without scheme is the name of a public JWK file in the configured directory. */
 static bool signer_from_file(struct resolver_call *call, const char *kid, struct err *err)
 {
     const struct resolve_sealed *self = call->owner;
     char path[PATH_MAX];
-    auto_buf text = BUF_INIT(JWK_TEXT_MAX);
-    auto_secret *copy = NULL;
+    auto_jwk *signer = NULL;
     if (!self->conf.signer_dir)
         return err_set(err, ERR_CRYPTO,
             "signer '%.200s' is a file name, and no signer_files directory is configured", kid);
@@ -270,9 +290,9 @@ static bool signer_from_file(struct resolver_call *call, const char *kid, struct
         return err_set(
             err, ERR_FORMAT, "signer '%.200s' is neither a kbs:/// URI nor a plain file name", kid);
     snprintf(path, sizeof path, "%s/%s", self->conf.signer_dir, kid);
-    if (!file_read(path, JWK_TEXT_MAX, &text, err))
+    if (!signer_load(path, &signer, err))
         return err_wrap(err, "signer %.200s", kid);
-    return secret_copy(buf_bytes(&text), &copy, err) && call_verify(call, copy, err);
+    return call_verify(call, signer, err);
 }
 
 static bool call_signer(struct resolver_call *call, struct err *err)
@@ -291,7 +311,7 @@ static bool call_signer(struct resolver_call *call, struct err *err)
     if (!kept)
         return call_fetch(call, kid, call_signer_arrived, err);
     auto_secret *held = secret_ref(kept);
-    if (call_verify(call, held, err))
+    if (call_verify_text(call, held, err))
         return true;
     /* Kept keys may be out of date: a failure with one is tried once more with what the KBS has
      * now. */
