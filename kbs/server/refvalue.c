@@ -182,9 +182,7 @@ static bool each(struct store *store, int64_t now, each_fn *fn, json_t *out, str
 static bool add_value(
     json_t *out, const char *name, const struct stored *stored, bool expired, struct err *err)
 {
-    /* Not left out: a PCR whose value has expired must fail its comparison, not go uncompared. */
-    json_t *value = expired ? json_null() : stored->value;
-    return json_object_set(out, name, value) == 0 || err_nomem(err);
+    return expired || json_object_set(out, name, stored->value) == 0 || err_nomem(err);
 }
 
 static bool add_description(

@@ -2,8 +2,9 @@
 /*
  * The parts of a first read, each measured alone, medians in microseconds as one JSON object:
  *     bench_wire URL CA-FILE ATTESTD-SOCKET REPOSITORY/TYPE/TAG ROUNDS
- * connect+auth (a new TLS connection and POST /auth), quote (attestd, with the TPM), attest and get (on the connection kept alive), and
- * keepalive_get, many GETs of one resource on one connection. The exchanges are made with our HTTP client and without our RCAR client.
+ * first_*: on a new TLS connection, which first_auth opens. kept_*: the same once more on that connection. auth, attest and get are one
+ * exchange with the KBS each, quote one with attestd and the TPM. keepalive_get: many GETs of one resource on one connection.
+ * The exchanges are made with our HTTP client and without our RCAR client.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,49 +131,73 @@ static double median(double *values, size_t count)
     return values[count / 2];
 }
 
-#define PART(name)                                                     \
-    for (size_t i = 0; i < rounds; i++)                                \
-        values[i] = all[i].name;                                       \
-    printf("%s\"" #name "\":%.1f", separator, median(values, rounds)); \
-    separator = ","
+#define GETS 50
+
+static double *take(double *values, const struct round *rounds, size_t count, size_t member)
+{
+    for (size_t i = 0; i < count; i++)
+        memcpy(&values[i], (const char *)&rounds[i] + member, sizeof *values);
+    return values;
+}
+
+static void print_parts(
+    const char *name, const struct round *rounds, size_t count, double *values, char end)
+{
+    static const struct {
+        const char *name;
+        size_t member;
+    } parts[] = {{"auth", offsetof(struct round, auth)}, {"quote", offsetof(struct round, quote)},
+        {"attest", offsetof(struct round, attest)}, {"get", offsetof(struct round, get)}};
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        printf(",\"%s_%s\":%.1f", name, parts[i].name,
+            median(take(values, rounds, count, parts[i].member), count));
+    printf("%c", end);
+}
+
+static void measure(struct wire *wire, char **argv, struct round *first, struct round *kept,
+    double *gets, size_t get_count)
+{
+    char path[512];
+    snprintf(path, sizeof path, "/kbs/v0/resource/%s", argv[4]);
+    for (int i = 0; i < 2; i++) {
+        struct round *round = i == 0 ? first : kept;
+        char *token = handshake(wire, argv[3], round);
+        round->get = exchange(wire, "GET", path, NULL, NULL, token);
+        for (size_t j = 0; i == 1 && j < get_count; j++)
+            gets[j] = exchange(wire, "GET", path, NULL, NULL, token);
+        free(token);
+    }
+}
 
 int main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
-    if (argc != 6) {
+    size_t count = argc == 6 ? (size_t)atoi(argv[5]) : 0;
+    if (count == 0) {
         fprintf(
             stderr, "usage: bench_wire URL CA-FILE ATTESTD-SOCKET REPOSITORY/TYPE/TAG ROUNDS\n");
         return 2;
     }
-    size_t rounds = (size_t)atoi(argv[5]), gets = 200;
-    struct round *all = calloc(rounds, sizeof *all);
-    double *values = calloc(rounds > gets ? rounds : gets, sizeof *values);
-    char path[512];
-    snprintf(path, sizeof path, "/kbs/v0/resource/%s", argv[4]);
-    if (!all || !values || !secret_init_process(1u << 20, &err))
+    struct round *first = calloc(count, sizeof *first), *kept = calloc(count, sizeof *kept);
+    double *gets = calloc(count * GETS, sizeof *gets);
+    if (!first || !kept || !gets || !secret_init_process(1u << 20, &err))
         die_of(&err);
-    for (size_t i = 0; i < rounds; i++) {
+    for (size_t i = 0; i < count; i++) {
         struct wire wire = {.url = argv[1], .body = BUF_INIT(4u << 20)};
         struct http_conf conf = {.ca_file = argv[2]};
         if (!loop_new(&wire.loop, &err) || !http_new(wire.loop, &conf, &wire.http, &err))
             die_of(&err);
-        char *token = handshake(&wire, argv[3], &all[i]);
-        all[i].get = exchange(&wire, "GET", path, NULL, NULL, token);
-        for (size_t j = 0; i + 1 == rounds && j < gets; j++)
-            values[j] = exchange(&wire, "GET", path, NULL, NULL, token);
-        free(token);
+        measure(&wire, argv, &first[i], &kept[i], gets + i * GETS, GETS);
         buf_done(&wire.body);
         http_free(wire.http);
         loop_free(wire.loop);
     }
-    printf("{\"keepalive_get\":%.1f", median(values, gets));
-    const char *separator = ",";
-    PART(auth);
-    PART(quote);
-    PART(attest);
-    PART(get);
-    printf("}\n");
-    free(all);
-    free(values);
+    printf("{\"keepalive_get\":%.1f", median(gets, count * GETS));
+    print_parts("first", first, count, gets, ' ');
+    print_parts("kept", kept, count, gets, '}');
+    printf("\n");
+    free(first);
+    free(kept);
+    free(gets);
     return 0;
 }

@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The figures: what a first read, a second and a warm one cost beside what they cannot do without, memory, size of the programs.
+#
+#     SEALED_BIN=BUILD/bin tests/bench/run.sh [OUT.jsonl]     root; a release build; default OUT: BUILD/bench.jsonl
+#
+# Medians of one run, measured in turns with what they are compared with, so that a busy machine weighs on both. Nothing is asserted.
+. "$(dirname "$0")/../it/lib.sh"
+. "$HERE/stack.sh"
+OUT=$(realpath -m "${1:-$BIN/../bench.jsonl}")
+ROUNDS=${ROUNDS:-15}
+release_only "figures"
+stack_up
+export BIN TESTBIN DIR MNT SOURCE URL OUT ROUNDS
+
+# Signed by a key that is a local file, and by one that lies in the broker (one GET more).
+mkdir "$DIR/signers"
+cp "$DIR/team-public.json" "$DIR/signers/team"
+chmod -R a+rX "$DIR/signers"
+printf 'correct horse' | kbs put kbs:///team/secret/password - >/dev/null
+vault() { "$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/$1" --kid "$2" kbs:///team/secret/password; }
+vault local team
+vault held kbs:///team/signing-key/main
+for ((i = 0; i < ROUNDS * 20; i++)); do vault "second$i" team; done
+sealedfs_conf_base
+sealedfs_conf secrets signer_files "$DIR/signers"
+mkdir "$DIR/bare"
+spawn bare "$TESTBIN/bare_fuse" "$DIR/bare" "correct horse"
+on_exit "umount -l $DIR/bare"
+wait_for 10 "the bare mount" mountpoint -q "$DIR/bare"
+for program in sealed sealedfs sealed-attestd sealed-kbs; do strip -o "$DIR/$program.stripped" "$BIN/$program"; done
+on_exit "umount -l $MNT"
+PIDS="attestd=$PID_attestd kbs-front=$PID_kbs" /usr/bin/python3 "$HERE/../bench/measure.py"
