@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "crypt/base/utf8.h"
+
 /* One row a code: the only place where a cause becomes an errno, an HTTP status or an exit status. */
 static const struct err_info err_table[ERR_CODE_COUNT] = {
     [ERR_OK] = {"ok", "no error", 0, 200, 0, false},
@@ -31,6 +33,21 @@ static const struct err_info err_table[ERR_CODE_COUNT] = {
     [ERR_INTERNAL] = {"internal", "a bug in this program", EIO, 500, 3, false},
 };
 
+/* Messages become JSON, packed texts and log lines, and hold names that somebody else chose: what is no UTF-8 in them, or
+ * was cut in the middle of a character, must not make the message itself be refused on its way. */
+static void make_text(char *message)
+{
+    struct bytes rest = bytes_str(message);
+    uint32_t rune;
+    while (rest.len > 0) {
+        size_t at = (size_t)(rest.data - (const uint8_t *)message);
+        if (utf8_next(&rest, &rune))
+            continue;
+        message[at] = '?';
+        rest = bytes_slice(rest, 1, rest.len);
+    }
+}
+
 bool err_set_at(struct err *err, enum err_code code, int sys_errno, const char *file, int line,
     const char *format, ...)
 {
@@ -50,6 +67,7 @@ bool err_set_at(struct err *err, enum err_code code, int sys_errno, const char *
         snprintf(err->message + len, sizeof err->message - (size_t)len, ": %s",
             strerror_r(sys_errno, text, sizeof text));
     }
+    make_text(err->message);
     return false;
 }
 
@@ -66,6 +84,7 @@ bool err_wrap(struct err *err, const char *format, ...)
     size_t len = strlen(whole);
     const char *from = len < sizeof err->message ? whole : whole + (len - sizeof err->message + 1);
     memcpy(err->message, from, strlen(from) + 1);
+    make_text(err->message);
     return false;
 }
 

@@ -12,6 +12,7 @@
  *         return err_wrap(err, "signing key %s", path);
  *
  * A message names the thing and, where a person can act, the remedy. It never holds plaintext or keys.
+ * It is always UTF-8: other bytes, in a file name say, are '?' in it.
  * Threads: a struct err belongs to one thread at a time; it may be copied by assignment.
  */
 #pragma once

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "crypt/base/utf8.h"
+
 static void set_keeps_cause_and_place(void **state)
 {
     (void)state;
@@ -68,6 +70,26 @@ static void table_is_whole_and_reversible(void **state)
     assert_int_equal(err_info(ERR_REVOKED)->sys_errno, EKEYREVOKED);
 }
 
+/* A file name of a stranger, and cuts in the middle of a character at either end. */
+static void message_is_always_utf8(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    err_set(&err, ERR_IO, "open \xff\xc3\xa9\xc3");
+    assert_string_equal(err.message, "open ?\xc3\xa9?");
+    char text[ERR_MESSAGE_SIZE + 2];
+    for (size_t i = 0; i + 2 < sizeof text; i += 2)
+        memcpy(text + i, "\xc3\xa9", 3);
+    for (size_t shift = 0; shift < 2; shift++) {
+        err_set(&err, ERR_IO, "%s", text + 2 - shift * 2);
+        assert_true(utf8_valid(bytes_str(err.message)));
+        err_set(&err, ERR_IO, "cause%s", shift ? "!" : "");
+        err_wrap(&err, "%s", text);
+        assert_true(utf8_valid(bytes_str(err.message)));
+        assert_non_null(strstr(err.message, "cause"));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -75,6 +97,7 @@ int main(void)
         cmocka_unit_test(errno_is_told),
         cmocka_unit_test(wrap_adds_outside_in),
         cmocka_unit_test(wrap_never_loses_the_cause),
+        cmocka_unit_test(message_is_always_utf8),
         cmocka_unit_test(table_is_whole_and_reversible),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
