@@ -17,7 +17,7 @@
 /* Several full packets of a plaintext may be under way before the sender has to wait. */
 #define SEND_BUFFER (4 * IPC_MESSAGE_MAX)
 /* For how long another server may hold the directory while it starts. */
-#define LISTEN_LOCK_MS 2000
+#define LISTEN_LOCK_MS 500
 
 union fd_control {
     struct cmsghdr align;
@@ -94,8 +94,11 @@ static bool socket_new(int flags, int *ret_fd, struct err *err)
     return true;
 }
 
-/* Two servers that start at once must not both find the old socket dead and replace each other's
- * new one. */
+/*
+ * Two servers that start at once must not both find the old socket dead and replace each other's new one. That takes
+ * microseconds; but whoever may read the directory may hold this lock for ever, and must not be able to keep us from
+ * starting: after LISTEN_LOCK_MS we go on without it.
+ */
 static bool lock_directory(const char *path, int *ret_fd, struct err *err)
 {
     char copy[sizeof((struct sockaddr_un *)0)->sun_path];
@@ -112,8 +115,7 @@ static bool lock_directory(const char *path, int *ret_fd, struct err *err)
         if (errno != EWOULDBLOCK && errno != EINTR)
             return err_set_errno(err, ERR_IO, "lock %s", directory);
         if (loop_now_ms() > deadline)
-            return err_set(err, ERR_BUSY,
-                "%s is locked by another program; its sockets cannot be replaced now", directory);
+            break;
         poll(NULL, 0, 5);
     }
     *ret_fd = take_fd(fd);
@@ -161,8 +163,8 @@ bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err)
     if (bind(fd, (const struct sockaddr *)&address, sizeof address) < 0)
         return err_set_errno(err, ERR_CONFIG, "create socket %s", path);
     /* Until listen() every connect is refused, so there is no moment with a wider mode than asked
-     * for. */
-    if (chmod(path, mode) < 0 || listen(fd, SOMAXCONN) < 0) {
+     * for. Not through a link: who owns the directory must not make us, perhaps root, open another file to all. */
+    if (fchmodat(AT_FDCWD, path, mode, AT_SYMLINK_NOFOLLOW) < 0 || listen(fd, SOMAXCONN) < 0) {
         err_set_errno(err, ERR_IO, "listen on %s", path);
         unlink(path);
         return false;

@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -107,6 +108,16 @@ static void stale_is_replaced_and_live_is_not(void **state)
     assert_done(ipc_listen(path, 0600, &server, &err), &err);
     assert_done(ipc_connect(path, "sealed-test", 100, &client, &err), &err);
     close(client);
+}
+
+/* Whoever may read the directory may hold the lock on it. */
+static void a_held_lock_does_not_stop_a_server(void **state)
+{
+    (void)state;
+    auto_fd int server = -1;
+    auto_fd int lock = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    assert_int_equal(flock(lock, LOCK_EX), 0);
+    assert_done(ipc_listen(path, 0600, &server, &err), &err);
 }
 
 static void what_is_no_socket_is_left_alone(void **state)
@@ -382,6 +393,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(peer_is_known_and_mode_is_kept),
         cmocka_unit_test(stale_is_replaced_and_live_is_not),
+        cmocka_unit_test(a_held_lock_does_not_stop_a_server),
         cmocka_unit_test(what_is_no_socket_is_left_alone),
         cmocka_unit_test(bad_paths_are_refused),
         cmocka_unit_test(mode_keeps_strangers_out),
