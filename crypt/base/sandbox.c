@@ -288,8 +288,7 @@ static const char *const base_syscalls[] = {
     /* signals, threads that exist, and the end */
     "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
     "set_robust_list", "rseq", "membarrier", "sched_getaffinity", "getpid", "gettid", "getppid",
-    "getuid", "geteuid", "getgid", "getegid", "tgkill", "prlimit64", "sysinfo", "exit",
-    "exit_group", NULL};
+    "getuid", "geteuid", "getgid", "getegid", "sysinfo", "exit", "exit_group", NULL};
 
 static void filter_release(scmp_filter_ctx *filter)
 {
@@ -332,6 +331,14 @@ static bool allow_rules(
     return true;
 }
 
+/* abort() and pthread_kill() signal this process, getrlimit() asks about it (0): with any other number both reach every process
+ * of the same user, such as the one that made this one to be rid of the risk. */
+static bool allow_on_self(scmp_filter_ctx filter, struct err *err)
+{
+    const struct sandbox_rule rules[] = {{"tgkill", (uint64_t)getpid()}, {"prlimit64", 0}};
+    return allow_rules(filter, rules, ARRAY_LEN(rules), err);
+}
+
 bool sandbox_seccomp(const char *const *syscalls, struct err *err)
 {
     return sandbox_seccomp_rules(syscalls, NULL, 0, err);
@@ -354,8 +361,8 @@ bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rul
         errno = -failed;
         return err_set_errno(err, ERR_INTERNAL, "set up the system call filter");
     }
-    if (!allow(filter, base_syscalls, err) || !allow(filter, syscalls, err) ||
-        !allow_rules(filter, rules, rule_count, err))
+    if (!allow(filter, base_syscalls, err) || !allow_on_self(filter, err) ||
+        !allow(filter, syscalls, err) || !allow_rules(filter, rules, rule_count, err))
         return false;
     if (RELAXED) {
         log_debug("sanitizer build: the system call filter is not loaded");

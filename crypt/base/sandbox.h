@@ -27,7 +27,7 @@ bool sandbox_user_ids(const char *user, uid_t *ret_uid, gid_t *ret_gid, struct e
 bool sandbox_keep_caps(uint64_t mask, struct err *err) MUST_CHECK;
 /* Allow-list by names, NULL-terminated; everything else kills the process (SCMP_ACT_KILL_PROCESS). The common base
  * (memory, clocks, futex, exit, signals, read/write/close on open descriptors, the event loop, sendmsg for the log) is always included;
- * sockets, opening files, making threads and processes are not. Covers threads that exist. A name that libseccomp does not
+ * sockets, opening files, making threads and processes, and signals to another process are not (so call it after any fork). Covers threads that exist. A name that libseccomp does not
  * know is ERR_INTERNAL. */
 bool sandbox_seccomp(const char *const *syscalls, struct err *err) MUST_CHECK;
 /* The same, and each rule allows one more call with one value of its first argument, e.g. {"socket", AF_UNIX}. */

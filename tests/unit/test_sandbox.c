@@ -200,10 +200,33 @@ static void child_opens_a_file(void)
     (void)!open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* The parent stands for the front of a sandboxed child, under the same user. */
+static void child_signals_its_parent(void)
+{
+    hold(sandbox_harden(&err) && sandbox_seccomp(no_more, &err));
+    (void)!tgkill(getppid(), getppid(), 0);
+}
+
+static void child_limits_its_parent(void)
+{
+    static const struct rlimit few = {1, 1};
+    pid_t parent = getppid();
+    hold(sandbox_harden(&err) && sandbox_seccomp(no_more, &err));
+    (void)!prlimit(parent, RLIMIT_MSGQUEUE, &few, NULL);
+}
+
+static void child_aborts(void)
+{
+    hold(sandbox_harden(&err) && sandbox_seccomp(no_more, &err));
+    abort();
+}
+
 static void child_does_what_is_allowed(void)
 {
     hold(sandbox_harden(&err) && sandbox_seccomp(sockets, &err));
+    struct rlimit limit;
     hold(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0) >= 0);
+    hold(getrlimit(RLIMIT_NOFILE, &limit) == 0);
     char *memory = malloc(1 << 20);
     hold(memory);
     free(memory);
@@ -214,12 +237,14 @@ static void forbidden_calls_kill(void **state)
     (void)state;
     if (sandbox_relaxed())
         skip(); /* the filter is not loaded in sanitizer builds */
-    void (*const children[])(void) = {child_opens_a_socket, child_opens_a_file};
+    void (*const children[])(void) = {child_opens_a_socket, child_opens_a_file,
+        child_signals_its_parent, child_limits_its_parent};
     for (size_t i = 0; i < ARRAY_LEN(children); i++) {
         int status = in_child(children[i]);
         assert_true(WIFSIGNALED(status));
         assert_int_equal(WTERMSIG(status), SIGSYS);
     }
+    assert_int_equal(WTERMSIG(in_child(child_aborts)), SIGABRT);
 }
 
 static void allowed_calls_work(void **state)
