@@ -219,6 +219,11 @@ bool sealed_check_context(
     const char *own = sealed->content.payload.context;
     if (!own && rule == SEALED_CONTEXT_WHEN_PRESENT)
         return true;
+    /* Whoever can write an unsigned secret can write its context: that binds it to nothing. */
+    if (!sealed->jws && rule == SEALED_CONTEXT_REQUIRED)
+        return err_set(err, ERR_CRYPTO,
+            "sealed secret: it is not signed, so a context in it proves nothing, and this mount "
+            "requires one (context = required); sign it");
     if (!own)
         return err_set(err, ERR_CRYPTO,
             "sealed secret: it names no context, and this mount requires one (context = required); "

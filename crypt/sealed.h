@@ -63,7 +63,8 @@ const char *sealed_kid(const struct sealed *sealed); /* NULL when it has none */
 bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *err) MUST_CHECK;
 /* Only under `signature = optional`, and never for a signed text, whether its signature holds or not (ERR_CRYPTO). */
 bool sealed_accept_unsigned(struct sealed *sealed, struct err *err) MUST_CHECK;
-/* `expected` NULL: this reader has no context (then a secret that names one is refused). */
+/* `expected` NULL: this reader has no context (then a secret that names one is refused). An unsigned secret never
+ * satisfies SEALED_CONTEXT_REQUIRED: who wrote it wrote its context, too. */
 bool sealed_check_context(const struct sealed *sealed, enum sealed_context rule,
     const char *expected, struct err *err) MUST_CHECK;
 /* NULL before sealed_verify or sealed_accept_unsigned. */
