@@ -27,8 +27,10 @@ struct appraisal {
 void appraisal_done(struct appraisal *appraisal);
 #define auto_appraisal AUTO_DONE(appraisal_done) struct appraisal
 const char *appraisal_status_name(enum appraisal_status status);
+/* What one value of a trust vector stands for (AR4SI section 2.3.2). */
+enum appraisal_status appraisal_tier(int64_t value);
 /* false when unknown */
 bool appraisal_status_parse(const char *name, enum appraisal_status *ret_status) MUST_CHECK;
-/* `reference_values`: {"tpm_pcr11":[…],…}, the unexpired values by name. */
+/* `reference_values`: {"tpm_pcr11":[…],…} by name. An empty list (an expired value) matches nothing. */
 bool appraise(const char *tee, const json_t *claims, const json_t *reference_values,
     struct appraisal *ret_appraisal, struct err *err) MUST_CHECK;
