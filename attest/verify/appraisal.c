@@ -78,7 +78,7 @@ bool appraisal_status_parse(const char *name, enum appraisal_status *ret_status)
     return false;
 }
 
-static enum appraisal_status tier_of(int value)
+enum appraisal_status appraisal_tier(int64_t value)
 {
     if (value >= -1 && value <= 1)
         return APPRAISAL_NONE;
@@ -251,7 +251,7 @@ static bool make_vector(const struct rules *rules, struct appraisal *appraisal, 
         if (json_object_set_new(
                 appraisal->vector, claim_names[i], json_integer(rules->vector[i])) != 0)
             return err_nomem(err);
-        enum appraisal_status tier = tier_of(rules->vector[i]);
+        enum appraisal_status tier = appraisal_tier(rules->vector[i]);
         if (tier > appraisal->status)
             appraisal->status = tier;
     }

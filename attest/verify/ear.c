@@ -151,6 +151,30 @@ static int badness(enum appraisal_status status)
     return order[status];
 }
 
+/* A status better than its own vector says is not believed: the worst value of the vector counts then. */
+static bool check_vector(
+    const json_t *submod, const char *name, enum appraisal_status *status, struct err *err)
+{
+    const json_t *vector = json_object_get(submod, "ear.trustworthiness-vector");
+    const char *claim;
+    const json_t *value;
+    if (!vector)
+        return true;
+    if (!json_is_object(vector))
+        return err_set(
+            err, ERR_FORMAT, "token: the trust vector of submod \"%.32s\" is no object", name);
+    json_object_foreach((json_t *)(uintptr_t)vector, claim, value)
+    {
+        if (!json_is_integer(value))
+            return err_set(err, ERR_FORMAT,
+                "token: the trust vector of submod \"%.32s\" holds what is no integer", name);
+        enum appraisal_status tier = appraisal_tier(json_integer_value(value));
+        if (tier != APPRAISAL_NONE && badness(tier) > badness(*status))
+            *status = tier;
+    }
+    return true;
+}
+
 static bool check_submods(const json_t *payload, struct ear *ear, struct err *err)
 {
     const json_t *submods = json_object_get(payload, "submods");
@@ -168,6 +192,8 @@ static bool check_submods(const json_t *payload, struct ear *ear, struct err *er
         if (!text || !appraisal_status_parse(text, &status))
             return err_set(
                 err, ERR_FORMAT, "token: submod \"%.32s\" has no known \"ear.status\"", name);
+        if (!check_vector(submod, name, &status, err))
+            return false;
         if (badness(status) > badness(worst))
             worst = status;
     }

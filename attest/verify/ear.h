@@ -36,7 +36,7 @@ bool ear_issue(const struct ear_signer *signer, const struct ear_input *input, c
 struct ear {
     json_t *payload;
     struct jwk *tee_key;          /* from runtime_data_claims */
-    enum appraisal_status status; /* the worst over all submods */
+    enum appraisal_status status; /* the worst over all submods and their trust vectors */
     int64_t expires_at;
 };
 void ear_done(struct ear *ear);

@@ -276,7 +276,7 @@ static void test_good_files(void **state)
         const char *name;
         enum appraisal_status status;
     } files[] = {{"good.json", APPRAISAL_AFFIRMING}, {"two-submods.json", APPRAISAL_NONE},
-        {"key-at-top.json", APPRAISAL_AFFIRMING}};
+        {"key-at-top.json", APPRAISAL_AFFIRMING}, {"vector-worse.json", APPRAISAL_CONTRAINDICATED}};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         struct err err = ERR_INIT;
         auto_ear ear = {0};
