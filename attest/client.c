@@ -222,6 +222,8 @@ void attest_client_free(struct attest_client *client)
 bool attest_client_send(struct attest_client *client, const struct attest_request *request,
     int64_t timeout_ms, attest_fn *fn, void *arg, struct attest_call **ret_call, struct err *err)
 {
+    if (request->kind == ATTEST_ACTIVATE)
+        return err_set(err, ERR_INTERNAL, "a credential is asked for with attest_ask_credential");
     AUTO(call_free) struct attest_call *call = calloc(1, sizeof *call);
     if (!call)
         return err_nomem(err);

@@ -21,7 +21,8 @@ bool attest_client_new(struct loop *loop, const char *socket_path,
 void attest_client_free(struct attest_client *client); /* cancels without calling back */
 DEFINE_AUTO(struct attest_client, attest_client_free);
 
-/* Calls back exactly once, never from inside this call, unless cancelled. *ret_call is valid until then. */
+/* Calls back exactly once, never from inside this call, unless cancelled. *ret_call is valid until then. Not for ACTIVATE,
+ * whose answer must not pass through a struct buf (ERR_INTERNAL). */
 bool attest_client_send(struct attest_client *client, const struct attest_request *request,
     int64_t timeout_ms, attest_fn *fn, void *arg, struct attest_call **ret_call, struct err *err)
     MUST_CHECK;

@@ -15,13 +15,15 @@
 #define CONNS_PER_UID 16
 #define WAITING_MAX   64
 #define ACCEPTS_MAX   16 /* connections taken in one turn of the loop */
-/* Refusals of strangers in the log: they cost them nothing and must not fill the disk. */
-#define STRANGER_LOGS_PER_SECOND 1
-#define STRANGER_LOGS_BURST      10
+/* Refusals in the log, of one user and of all strangers together: they cost them nothing and must not fill the disk. */
+#define REFUSAL_LOGS_PER_SECOND 1
+#define REFUSAL_LOGS_BURST      10
+/* Without descriptors a connection stays in the queue and the socket readable: look again after a while, not at once. */
+#define ACCEPT_RETRY_MS 250
 
 struct user {
     uid_t uid;
-    struct rate rate;
+    struct rate rate, logs;
     unsigned conns;
 };
 
@@ -32,6 +34,7 @@ struct service {
     const struct attester *attester;
     struct jobs *jobs;
     struct loop_watch *watch;
+    struct loop_timer *accept_retry;
     struct rate total, stranger_logs;
     struct user users[ATTESTD_UIDS_MAX];
     size_t user_count;
@@ -116,12 +119,21 @@ static bool send_refusal(int fd, const struct err *cause, struct err *err)
            ipc_send(fd, buf_bytes(&message), NULL, 0, err);
 }
 
+static void log_refusal(
+    struct rate *rate, const char *what, const struct ipc_peer *peer, const struct err *cause)
+{
+    if (!rate_allows(rate, loop_now_ms()))
+        return;
+    rate_take(rate);
+    log_err(
+        LOG_LEVEL_WARNING, cause, "%s uid %u (pid %d)", what, (unsigned)peer->uid, (int)peer->pid);
+}
+
 /* False when the connection has been closed, because its peer does not read. */
 static bool conn_refuse(struct conn *conn, const struct err *cause)
 {
     struct err err = ERR_INIT;
-    log_err(LOG_LEVEL_WARNING, cause, "nothing for uid %u (pid %d)", (unsigned)conn->peer.uid,
-        (int)conn->peer.pid);
+    log_refusal(&conn->user->logs, "nothing for", &conn->peer, cause);
     if (send_refusal(conn->fd, cause, &err))
         return true;
     log_err(LOG_LEVEL_DEBUG, &err, "answer to pid %d", (int)conn->peer.pid);
@@ -314,15 +326,10 @@ static void refuse_peer(
     struct service *service, int fd, const struct ipc_peer *peer, const struct err *cause)
 {
     struct err err = ERR_INIT;
-    int64_t now = loop_now_ms();
     if (!send_refusal(fd, cause, &err))
         log_err(LOG_LEVEL_DEBUG, &err, "answer to pid %d", (int)peer->pid);
     drain(fd);
-    if (!rate_allows(&service->stranger_logs, now))
-        return;
-    rate_take(&service->stranger_logs);
-    log_err(
-        LOG_LEVEL_WARNING, cause, "refused uid %u (pid %d)", (unsigned)peer->uid, (int)peer->pid);
+    log_refusal(&service->stranger_logs, "refused", peer, cause);
 }
 
 static bool find_user(
@@ -358,6 +365,22 @@ static bool add_conn(struct service *service, int fd, const struct ipc_peer *pee
     return true;
 }
 
+static void accept_again(void *arg)
+{
+    struct service *service = arg;
+    struct err err = ERR_INIT;
+    if (!loop_watch_change(service->watch, EPOLLIN, &err))
+        log_err(LOG_LEVEL_ERROR, &err, "new connections");
+}
+
+static void accept_later(struct service *service, const struct err *cause)
+{
+    struct err err = ERR_INIT;
+    log_err(LOG_LEVEL_ERROR, cause, "new connection");
+    if (loop_watch_change(service->watch, 0, &err))
+        loop_timer_set(service->accept_retry, ACCEPT_RETRY_MS);
+}
+
 /* False when nobody waits. */
 static bool accept_one(struct service *service)
 {
@@ -366,7 +389,7 @@ static bool accept_one(struct service *service)
     struct user *user = NULL;
     struct err err = ERR_INIT;
     if (!ipc_accept(service->listen_fd, &fd, &peer, &err)) {
-        log_err(LOG_LEVEL_ERROR, &err, "new connection");
+        accept_later(service, &err);
         return false;
     }
     if (fd < 0)
@@ -407,10 +430,12 @@ bool service_new(struct loop *loop, int listen_fd, const struct attestd_conf *co
     for (size_t i = 0; i < uids->count; i++) {
         service->users[i].uid = uids->items[i];
         rate_init(&service->users[i].rate, conf->rate, conf->burst, now);
+        rate_init(&service->users[i].logs, REFUSAL_LOGS_PER_SECOND, REFUSAL_LOGS_BURST, now);
     }
     rate_init(&service->total, conf->rate_total, conf->burst_total, now);
-    rate_init(&service->stranger_logs, STRANGER_LOGS_PER_SECOND, STRANGER_LOGS_BURST, now);
-    if (!jobs_new(loop, WAITING_MAX, &service->jobs, err) ||
+    rate_init(&service->stranger_logs, REFUSAL_LOGS_PER_SECOND, REFUSAL_LOGS_BURST, now);
+    if (!loop_timer_new(loop, accept_again, service, &service->accept_retry, err) ||
+        !jobs_new(loop, WAITING_MAX, &service->jobs, err) ||
         !loop_watch_fd(loop, listen_fd, EPOLLIN, on_connect, service, &service->watch, err))
         return false;
     *ret_service = take_ptr(service);
@@ -424,6 +449,7 @@ void service_free(struct service *service)
     if (!service)
         return;
     loop_unwatch(service->watch);
+    loop_timer_free(service->accept_retry);
     if (service->jobs && !jobs_stop(service->jobs)) {
         log_warning("the TPM is still busy; leaving it in the middle of a command");
         return; /* its thread still uses what would be freed here; the process ends */

@@ -4,6 +4,7 @@
 
 #include <semaphore.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "attest/client.h"
@@ -278,12 +279,32 @@ static void test_cancel_and_ask_again(void **state)
     assert_string_equal(second.body, "{\"len\":32}");
 }
 
+/* Blocking calls would wait for the service on this same loop. */
+static void ask_activate(
+    struct bench *bench, const char *blob, struct buf *message, struct attest_answer *ret_answer)
+{
+    struct err err = ERR_INIT;
+    auto_fd int fd = -1;
+    auto_buf packed = BUF_INIT(IPC_MESSAGE_MAX);
+    bool closed = false;
+    const struct attest_request request = {
+        .kind = ATTEST_ACTIVATE, .credential = bytes_str(blob), .secret = bytes_str("secret")};
+    assert_done(attest_request_encode(&request, &packed, &err), &err);
+    assert_done(ipc_connect(bench->path, "test", 1000, &fd, &err), &err);
+    assert_done(ipc_send(fd, buf_bytes(&packed), NULL, 0, &err), &err);
+    do
+        assert_done(loop_turn(bench->loop, 10, &err), &err);
+    while (!ipc_receive_within(fd, 0, message, &closed, &err) && err.code == ERR_TIMEOUT);
+    assert_false(closed);
+    assert_done(attest_answer_decode(ATTEST_ACTIVATE, buf_bytes(message), ret_answer, &err), &err);
+}
+
 static void test_enrolment_answers(void **state)
 {
     struct bench *bench = *state;
     struct attest_request enrol = {.kind = ATTEST_ENROL};
-    struct attest_request activate = {
-        .kind = ATTEST_ACTIVATE, .credential = bytes_str("blob"), .secret = bytes_str("secret")};
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    struct attest_answer answer;
     struct reply reply;
     start(bench);
     ask(bench, &enrol, &reply);
@@ -293,15 +314,53 @@ static void test_enrolment_answers(void **state)
     ask(bench, &enrol, &reply);
     await(bench, &reply);
     assert_int_equal(reply.err.code, getuid() == 0 ? ERR_OK : ERR_DENIED_LOCAL);
-    ask(bench, &activate, &reply);
-    await(bench, &reply);
-    assert_int_equal(reply.err.code, ERR_OK);
-    assert_int_equal(reply.len, 32);
-    assert_memory_equal(reply.body, CREDENTIAL, 32);
-    activate.credential = bytes_str("other");
-    ask(bench, &activate, &reply);
-    await(bench, &reply);
-    assert_int_equal(reply.err.code, ERR_CRYPTO);
+    ask_activate(bench, "blob", &message, &answer);
+    assert_false(answer.refused);
+    assert_int_equal(answer.body.len, 32);
+    assert_memory_equal(answer.body.data, CREDENTIAL, 32);
+    ask_activate(bench, "other", &message, &answer);
+    assert_true(answer.refused);
+    assert_int_equal(answer.cause.code, ERR_CRYPTO);
+}
+
+/* A credential would pass through ordinary memory on the way to the callback. */
+static void test_no_credential_through_the_loop(void **state)
+{
+    struct bench *bench = *state;
+    struct err err = ERR_INIT;
+    struct attest_call *call = NULL;
+    struct reply reply = {0};
+    const struct attest_request request = {
+        .kind = ATTEST_ACTIVATE, .credential = bytes_str("blob"), .secret = bytes_str("secret")};
+    start(bench);
+    assert_refused(
+        attest_client_send(bench->client, &request, 1000, on_answer, &reply, &call, &err), &err,
+        ERR_INTERNAL, "attest_ask_credential");
+}
+
+/* A connection that cannot be taken stays in the queue: the loop must not spin on it, and must take it later. */
+static void test_out_of_descriptors(void **state)
+{
+    struct bench *bench = *state;
+    struct err err = ERR_INIT;
+    struct rlimit limit, none;
+    auto_fd int fd = -1;
+    auto_buf packed = BUF_INIT(IPC_MESSAGE_MAX);
+    const struct attest_request request = {.kind = ATTEST_INFO};
+    bool closed = false;
+    int turns = 0;
+    start(bench);
+    assert_done(attest_request_encode(&request, &packed, &err), &err);
+    assert_done(ipc_connect(bench->path, "test", 1000, &fd, &err), &err);
+    assert_done(ipc_send(fd, buf_bytes(&packed), NULL, 0, &err), &err);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_done(loop_turn(bench->loop, 1000, &err), &err);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    for (; !ipc_receive_within(fd, 0, &packed, &closed, &err); turns++)
+        assert_done(loop_turn(bench->loop, 1000, &err), &err);
+    assert_in_range(turns, 1, 6);
 }
 
 static struct err raw_answer(struct bench *bench, struct bytes message)
@@ -378,6 +437,8 @@ int main(void)
         TEST(test_a_slow_tpm_stops_only_its_own_request),
         TEST(test_cancel_and_ask_again),
         TEST(test_enrolment_answers),
+        TEST(test_no_credential_through_the_loop),
+        TEST(test_out_of_descriptors),
         TEST(test_malformed_requests),
         TEST(test_connections_of_a_user_are_bounded),
     };
