@@ -12,22 +12,35 @@
 
 #define ID_BYTES    16
 #define TIME_DIGITS 12
-#define KEY_SIZE    (TIME_DIGITS + 1 + EXPLAIN_ID_SIZE)
+#define STRANGER    ".u" /* ends the key of an explanation that anybody can cause */
+#define KEY_SIZE    (TIME_DIGITS + 1 + EXPLAIN_ID_SIZE + sizeof STRANGER)
 #define SWEEP_EVERY 64 /* records between two looks at the number */
 #define RECORD_MAX  (256u * 1024)
 
 /* -- writing ------------------------------------------------------------------------------------ */
 
-/* Keys are sorted, and begin with the time: the first are the oldest. */
+static bool is_strangers(const char *key)
+{
+    size_t len = strlen(key), end = strlen(STRANGER);
+    return len > end && strcmp(key + len - end, STRANGER) == 0;
+}
+
+/* Keys are sorted, and begin with the time: the first are the oldest. Each pool counts for itself. */
 static bool drop_oldest(struct store *store, struct err *err)
 {
     auto_json *keys = NULL;
+    size_t counts[2] = {0};
     if (!store_list(store, STORE_EXPLANATION, &keys, err))
         return false;
-    size_t count = json_array_size(keys);
-    for (size_t i = 0; count > EXPLAIN_COUNT && i < count - EXPLAIN_COUNT; i++) {
+    for (size_t i = 0; i < json_array_size(keys); i++)
+        counts[is_strangers(json_string_value(json_array_get(keys, i)))]++;
+    for (size_t i = 0; i < json_array_size(keys); i++) {
         struct err cause = ERR_INIT;
         const char *key = json_string_value(json_array_get(keys, i));
+        size_t *count = &counts[is_strangers(key)];
+        if (*count <= EXPLAIN_COUNT)
+            continue;
+        (*count)--;
         if (!store_delete(store, STORE_EXPLANATION, key, &cause) && cause.code != ERR_NOTFOUND) {
             *err = cause;
             return false;
@@ -40,6 +53,12 @@ static bool sweep(struct server *server, struct err *err)
 {
     static atomic_uint records;
     return atomic_fetch_add(&records, 1) % SWEEP_EVERY != 0 || drop_oldest(server->store, err);
+}
+
+/* Evidence and enrolments come from the whole network; a token comes from a guest that was let in. */
+static bool from_stranger(const struct explain_entry *entry)
+{
+    return strcmp(entry->kind, "evidence") == 0 || strcmp(entry->kind, "enrolment") == 0;
 }
 
 static bool build(const struct explain_entry *entry, const char *id, int64_t now, json_t **ret_json,
@@ -65,7 +84,8 @@ bool explain_record(struct server *server, const struct explain_entry *entry,
     if (!hash_random(random, sizeof random, err))
         return false;
     hex_encode(bytes_of(random, sizeof random), id);
-    snprintf(key, sizeof key, "%0*" PRId64 "-%s", TIME_DIGITS, now, id);
+    snprintf(key, sizeof key, "%0*" PRId64 "-%s%s", TIME_DIGITS, now, id,
+        from_stranger(entry) ? STRANGER : "");
     if (!build(entry, id, now, &json, err))
         return false;
     auto_free char *text = json_text(json);
@@ -117,7 +137,7 @@ static bool get_explanation(struct server *server, const struct request *request
         auto_json *json = NULL;
         const char *key = json_string_value(json_array_get(keys, i));
         const char *id = strchr(key, '-');
-        if (!id || strcmp(id + 1, request->rest) != 0)
+        if (!id || strncmp(id + 1, request->rest, EXPLAIN_ID_SIZE - 1) != 0)
             continue;
         return read_key(server, key, &json, err) && send_json(response, json, err);
     }

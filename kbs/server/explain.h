@@ -3,14 +3,15 @@
  * Stored explanations of refusals: the guest gets only the id, an administrator reads claim, got,
  * expected and rule. Kept in STORE_EXPLANATION as {"id","time","kind","resource","findings":[…]…}
  * for a bounded time and number. The id is random: not to be guessed, no oracle in its order; the key in the store begins with the
- * time, so that the oldest go first.
+ * time, so that the oldest go first. What anybody on the network can cause (evidence, enrolments) has a pool of its own, so that a
+ * flood of it does not push out why a guest with a token was refused.
  */
 #pragma once
 
 #include "kbs/server/server.h"
 
 #define EXPLAIN_ID_SIZE 33   /* 32 random hex digits and a NUL */
-#define EXPLAIN_COUNT   4096 /* the oldest beyond go */
+#define EXPLAIN_COUNT   4096 /* of each pool; the oldest beyond go */
 #define EXPLAIN_AGE_S   (30 * 24 * 3600)
 #define EXPLAIN_LISTED  100 /* the newest, GET /kbs/v0/explanation */
 

@@ -122,6 +122,30 @@ static void test_bounded(void **state)
     assert_int_equal(err.code, ERR_NOTFOUND);
 }
 
+/* A stranger can cause as many refusals of evidence as it likes. */
+static void test_flood(void **state)
+{
+    (void)state;
+    char precious[EXPLAIN_ID_SIZE], id[EXPLAIN_ID_SIZE], path[256];
+    auto_json *keys = NULL;
+    const struct explain_entry denial = {.kind = "policy", .summary = "denied"};
+    const struct explain_entry noise = {.kind = "evidence", .summary = "noise"};
+    assert_done(explain_record(&kbs.server, &denial, precious, &err), &err);
+    for (unsigned i = 0; i < EXPLAIN_COUNT + 100; i++) {
+        snprintf(path, sizeof path, "%s/explanation/999999999999-%032u.u", kbs.root, i);
+        int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+        assert_true(fd >= 0);
+        close(fd);
+    }
+    for (int i = 0; i < 64; i++)
+        assert_done(explain_record(&kbs.server, &noise, id, &err), &err);
+    assert_done(store_list(kbs.server.store, STORE_EXPLANATION, &keys, &err), &err);
+    assert_true(json_array_size(keys) < EXPLAIN_COUNT + 1 + 64);
+    auto_json *kept = explanation(precious);
+    assert_non_null(kept);
+    assert_string_equal(json_member_text(kept, "summary"), "denied");
+}
+
 static void test_appraisal(void **state)
 {
     (void)state;
@@ -160,6 +184,7 @@ int main(void)
         TEST(test_no_such),
         TEST(test_list),
         TEST(test_bounded),
+        TEST(test_flood),
         TEST(test_appraisal),
         TEST(test_guests_read_nothing),
     };

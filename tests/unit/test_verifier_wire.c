@@ -152,6 +152,7 @@ static void test_bad_inputs(void **state)
         {"reason-check-long.bin", ERR_FORMAT, cut},
         {"reason-got-long.bin", ERR_FORMAT, cut},
         {"failed-cut.bin", ERR_FORMAT, cut},
+        {"failed-ok.bin", ERR_FORMAT, cut},
         {"enrol-hash-short.bin", ERR_FORMAT, "SHA-256 in hex"},
         {"enrol-hash-upper.bin", ERR_FORMAT, "SHA-256 in hex"},
         {"enrol-no-spki.bin", ERR_FORMAT, "an empty enrolment"},
