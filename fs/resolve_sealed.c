@@ -41,8 +41,19 @@ struct resolve_sealed {
     struct attest_wait *waits;
 };
 
+/* kbs_client_attest has no cancel: the wait of a call that ended before the answer came names no call any more. It
+ * must not be left to compare addresses, since the next call, perhaps one for a secret, may get the same. */
+struct attest_wait {
+    struct attest_wait *next;
+    struct resolve_sealed *owner;
+    struct resolver_call *call;
+};
+
 static void call_free(struct resolver_call *call)
 {
+    for (struct attest_wait *wait = call->owner->waits; wait; wait = wait->next)
+        if (wait->call == call)
+            wait->call = NULL;
     for (struct resolver_call **at = &call->owner->calls; *at; at = &(*at)->next)
         if (*at == call) {
             *at = call->next;
@@ -434,14 +445,6 @@ static bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t t
     return true;
 }
 
-/* kbs_client_attest has no cancel: a call that is gone when the answer comes is simply not found
- * any more. */
-struct attest_wait {
-    struct attest_wait *next;
-    struct resolve_sealed *owner;
-    struct resolver_call *call;
-};
-
 static void wait_unlink(struct attest_wait *wait)
 {
     for (struct attest_wait **at = &wait->owner->waits; *at; at = &(*at)->next)
@@ -454,12 +457,10 @@ static void wait_unlink(struct attest_wait *wait)
 static void call_attested(void *arg, const char *token, const struct err *err)
 {
     auto_free struct attest_wait *wait = arg;
-    struct resolver_call *call = wait->owner->calls;
+    struct resolver_call *call = wait->call;
     wait_unlink(wait);
     struct err copy = *err;
     auto_secret *text = NULL;
-    while (call && call != wait->call)
-        call = call->next;
     if (!call)
         return;
     if (token && secret_copy(bytes_str(token), &text, &copy))
