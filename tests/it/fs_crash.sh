@@ -75,7 +75,7 @@ wait_for 10 "the monitor to end" gone "$PID_fs"
 equal "its status" 0 "$(wait "$PID_fs"; echo $?)"
 
 # Without -f: back in the shell when the mount answers.
-cd "$DIR"
+cd "$DIR" || exit
 check "in the background, with mount's options and relative paths" "$TESTBIN/sealedfs_fake" src mnt -o rw,_netdev,x-systemd.automount,noauto,ttl=1m,log_level=error
 equal "it answers" 300000 "$(cat "$MNT/big" | wc -c)"
 equal "named in the table of mounts by its whole path" "$SRC" "$(findmnt -no SOURCE "$MNT")"

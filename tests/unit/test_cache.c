@@ -48,8 +48,7 @@ static void test_by_path_and_string(void **state)
 {
     AUTO(cache_free) struct cache *kept = cache(60000, 1000, 1000);
     AUTO(blob_unref)
-    struct blob *a = blob("sealed.a"),
-                *same = blob("sealed.a"), *b = blob("sealed.b");
+    struct blob *a = blob("sealed.a"), *same = blob("sealed.a"), *b = blob("sealed.b");
     (void)state;
     put(kept, "x", a, "secret");
     assert_int_equal(find(kept, "x", a, "secret"), CACHE_HIT);
