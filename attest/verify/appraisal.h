@@ -31,6 +31,6 @@ const char *appraisal_status_name(enum appraisal_status status);
 enum appraisal_status appraisal_tier(int64_t value);
 /* false when unknown */
 bool appraisal_status_parse(const char *name, enum appraisal_status *ret_status) MUST_CHECK;
-/* `reference_values`: {"tpm_pcr11":[…],…} by name. An empty list (an expired value) matches nothing. */
+/* `reference_values`: {"tpm_pcr11":[…],…} by name. What is no list (null: expired) matches nothing. */
 bool appraise(const char *tee, const json_t *claims, const json_t *reference_values,
     struct appraisal *ret_appraisal, struct err *err) MUST_CHECK;

@@ -179,13 +179,12 @@ static bool each(struct store *store, int64_t now, each_fn *fn, json_t *out, str
     return true;
 }
 
-/* An expired one stays, as a list of nothing. Left out, what it demanded of a guest would not be demanded any more: "all
- * PCRs that have a reference value" is met by fewer. */
 static bool add_value(
     json_t *out, const char *name, const struct stored *stored, bool expired, struct err *err)
 {
-    json_t *value = expired ? json_array() : json_incref(stored->value);
-    return json_object_set_new(out, name, value) == 0 || err_nomem(err);
+    /* Not left out: a PCR whose value has expired must fail its comparison, not go uncompared. */
+    json_t *value = expired ? json_null() : stored->value;
+    return json_object_set(out, name, value) == 0 || err_nomem(err);
 }
 
 static bool add_description(

@@ -21,8 +21,8 @@ bool refvalue_register(struct store *store, struct bytes message, int64_t now, s
 /* The bare value. ERR_NOTFOUND when unknown or expired. */
 bool refvalue_get(struct store *store, const char *name, int64_t now, json_t **ret_value,
     struct err *err) MUST_CHECK;
-/* {"NAME":VALUE,…}: what appraise() and policy_decide() take. The VALUE of an expired one is [], which nothing
- * matches: its demand stands, and cannot be met until it is registered again. */
+/* {"NAME":VALUE,…}: what appraise() and policy_decide() take. One that has expired is null, which nothing
+ * matches: what was once compared is compared until an administrator deletes it. */
 bool refvalue_all(struct store *store, int64_t now, json_t **ret_values, struct err *err)
     MUST_CHECK;
 /* For people: [{"name","expiration","value","expired":bool},…]. */
