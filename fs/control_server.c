@@ -10,6 +10,8 @@
 #include "crypt/base/log.h"
 
 #define CONTROL_PEERS_MAX     64
+#define CONTROL_ROOT_KEPT     8    /* of them, for root alone */
+#define CONTROL_USER_MAX      32   /* of them, for one other uid */
 #define CONTROL_STRANGERS_MAX 8    /* of them, peers that may not ask anything */
 #define CONTROL_STRANGER_MS   1000 /* long enough to be told so */
 #define CONTROL_UNSEAL_MAX    (1024u * 1024)
@@ -374,6 +376,18 @@ static bool peer_new(
     return false;
 }
 
+/* No user keeps the others from the agent by opening connections, and nobody root. */
+static bool room_for(const struct control_server *server, uid_t uid)
+{
+    size_t same = 0;
+    if (uid == 0)
+        return server->peer_count < CONTROL_PEERS_MAX;
+    for (const struct peer *peer = server->peers; peer; peer = peer->next)
+        same += peer->who.uid == uid;
+    return server->peer_count < CONTROL_PEERS_MAX - CONTROL_ROOT_KEPT && same < CONTROL_USER_MAX &&
+           (uid_allowed(server, uid) || server->stranger_count < CONTROL_STRANGERS_MAX);
+}
+
 static void server_ready(void *arg, uint32_t events)
 {
     struct control_server *server = arg;
@@ -387,12 +401,9 @@ static void server_ready(void *arg, uint32_t events)
     }
     if (fd < 0)
         return;
-    bool stranger = !uid_allowed(server, who.uid);
-    if (server->peer_count >= CONTROL_PEERS_MAX ||
-        (stranger && server->stranger_count >= CONTROL_STRANGERS_MAX)) {
-        log_warning(
-            "control socket: more than %d connections at once; uid %u (pid %d) is turned away",
-            CONTROL_PEERS_MAX, (unsigned)who.uid, (int)who.pid);
+    if (!room_for(server, who.uid)) {
+        log_warning("control socket: %zu connections at once; uid %u (pid %d) is turned away",
+            server->peer_count, (unsigned)who.uid, (int)who.pid);
         close(fd);
     } else if (!peer_new(server, fd, &who, &err)) {
         log_err(LOG_LEVEL_WARNING, &err, "control socket");

@@ -38,6 +38,8 @@ token.add_signature(jwk.JWK.from_json(open(home + "/team-private.json").read()),
 open(target, "w").write("sealed." + token.serialize(compact=True))
 PY
 
+sealedfs_conf_base
+sealedfs_conf control allow_users "games daemon"
 sealed_mount
 read_is password "correct horse"
 read_is letter "a longer text, encrypted into the file"
@@ -46,6 +48,25 @@ read_is plain "as it is"
 read_is empty ""
 equal "one handshake served all" 1 "$(sealed_stat .handshakes)"
 equal "the worker runs as sealedfs" sealedfs "$(ps -o user:20= -p "$(pgrep -P "$PID_sealedfs" | head -1)" | tr -d ' ')"
+
+# One user's idle connections keep neither root nor another user from the agent.
+python3 - "$SEALED_SOCKET" "$BIN/sealed" <<'PY' || die "the control socket was taken away"
+import os, pwd, socket, subprocess, sys
+path, sealed = sys.argv[1:]
+user = lambda name: pwd.getpwnam(name).pw_uid
+os.seteuid(user("games"))
+links = []
+for _ in range(100):
+    link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    link.connect(path)
+    links.append(link)
+os.seteuid(0)
+for who in (0, user("daemon")):
+    done = subprocess.run([sealed, "status"], user=who, capture_output=True, text=True, env={"SEALED_SOCKET": path}, timeout=10)
+    if done.returncode != 0:
+        sys.exit(f"uid {who}: {done.stderr}")
+PY
+pass "idle connections of one user keep nobody else out"
 
 open_fails forged EKEYREJECTED
 open_fails unknown-signer ENOKEY
