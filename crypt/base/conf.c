@@ -295,8 +295,7 @@ bool conf_load(
     return false;
 }
 
-bool conf_credential(
-    const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err)
+static bool open_credential(const char *path, bool group_ok, int *ret_fd, struct err *err)
 {
     struct stat info;
     auto_fd int fd = -1;
@@ -307,7 +306,25 @@ bool conf_credential(
         return err_set(err, ERR_CONFIG,
             "credential %s: mode %04o lets others use it; run: chmod %s %s", path,
             (unsigned)info.st_mode & 07777, group_ok ? "640" : "600", path);
-    return secret_read_fd(fd, max, ret_secret, err) || err_wrap(err, "credential %s", path);
+    *ret_fd = take_fd(fd);
+    return true;
+}
+
+bool conf_credential_check(const char *path, bool group_ok, struct err *err)
+{
+    auto_fd int fd = -1;
+    if (open_credential(path, group_ok, &fd, err))
+        return true;
+    /* Not there, or not ours to open (a configuration is also read by programs that need no credential). */
+    return err->sys_errno == ENOENT || err->sys_errno == EACCES;
+}
+
+bool conf_credential(
+    const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err)
+{
+    auto_fd int fd = -1;
+    return open_credential(path, group_ok, &fd, err) &&
+           (secret_read_fd(fd, max, ret_secret, err) || err_wrap(err, "credential %s", path));
 }
 
 /* -- single assignments and the sample --------------------------------------------------------- */

@@ -21,8 +21,9 @@
 #define CONF_FILE_MAX (256u * 1024u)
 
 enum conf_type {
-    CONF_TEXT,     /* char *, malloc'd; never empty */
-    CONF_PATH,     /* char *, malloc'd, absolute, no ".." component */
+    CONF_TEXT, /* char *, malloc'd; never empty */
+    CONF_PATH, /* char *, malloc'd, absolute, no ".." component */
+    CONF_CREDENTIAL, /* as CONF_PATH; the file, when it exists, must be one that conf_credential() would take */
     CONF_BOOL,     /* bool: yes/no, true/false, on/off, 1/0 */
     CONF_INT,      /* int64_t in min..max; decimal, or 0x hex, or 0o octal */
     CONF_DURATION, /* int64_t milliseconds: 250ms, 5s, 10m, 1h, 2d; in min..max */
@@ -47,6 +48,7 @@ struct conf_field {
     const char *text_default;   /* parsed as if it were in the file; NULL: zero/NULL */
     bool required;
     const char *help; /* one line; man pages are checked against it */
+    bool group_ok;    /* CONF_CREDENTIAL: the file's group may read it */
 };
 
 /* Fills defaults first. `path` NULL: defaults only, required keys are not asked for. On failure *out holds nothing. */
@@ -64,6 +66,8 @@ void conf_done(void *out, const struct conf_field *fields, size_t count);
 bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err)
     MUST_CHECK;
 
+/* The owner and mode of a credential file, without reading it. A file that is not there passes: whoever reads it will say so. */
+bool conf_credential_check(const char *path, bool group_ok, struct err *err) MUST_CHECK;
 /* A credential file (key, token) straight into locked memory: a regular file of root or this user, not accessible to
  * group unless `group_ok`, never by others, at most `max` bytes; ERR_CONFIG with the chmod to run. */
 bool conf_credential(const char *path, size_t max, bool group_ok, struct secret **ret_secret,

@@ -26,6 +26,7 @@ static size_t member_size(enum conf_type type)
     switch (type) {
     case CONF_TEXT:
     case CONF_PATH:
+    case CONF_CREDENTIAL:
         return sizeof(char *);
     case CONF_BOOL:
         return sizeof(bool);
@@ -53,7 +54,7 @@ void conf_value_clear(const struct conf_field *field, void *out)
 
 void conf_value_free(const struct conf_field *field, void *out)
 {
-    if (field->type == CONF_TEXT || field->type == CONF_PATH)
+    if (field->type == CONF_TEXT || field->type == CONF_PATH || field->type == CONF_CREDENTIAL)
         free(*(char **)member(field, out));
     else if (field->type == CONF_LIST)
         list_free(member(field, out));
@@ -87,6 +88,7 @@ void conf_value_accepted(const struct conf_field *field, char *out, size_t size)
         snprintf(out, size, "text");
         break;
     case CONF_PATH:
+    case CONF_CREDENTIAL:
         snprintf(out, size, "an absolute path without \"..\"");
         break;
     case CONF_BOOL:
@@ -233,6 +235,12 @@ bool conf_value_set(const struct conf_field *field, void *out, const char *where
         return text[0] ? text_set(slot, text, err) : refuse(field, where, text, err);
     case CONF_PATH:
         return path_is_clean(text) ? text_set(slot, text, err) : refuse(field, where, text, err);
+    case CONF_CREDENTIAL:
+        if (!path_is_clean(text))
+            return refuse(field, where, text, err);
+        return (conf_credential_check(text, field->group_ok, err) ||
+                   err_wrap(err, "%s: %s.%s", where, field->section, field->key)) &&
+               text_set(slot, text, err);
     case CONF_BOOL:
         return bool_parse(text, slot) || refuse(field, where, text, err);
     case CONF_CHOICE:

@@ -260,6 +260,33 @@ static void credentials_must_be_private(void **state)
     assert_null(secret);
 }
 
+struct key_conf {
+    char *key;
+};
+
+static void credentials_are_checked_where_they_are_named(void **state)
+{
+    (void)state;
+    static const struct conf_field fields[] = {
+        {"server", "key", CONF_CREDENTIAL, offsetof(struct key_conf, key), .help = "a key"},
+    };
+    struct key_conf got = {NULL};
+    char text[256];
+    write_file("token", 0644);
+    snprintf(text, sizeof text, "[server]\nkey = %s\n", path);
+    assert_refused(conf_parse(text, strlen(text), "x.conf", fields, 1, &got, &err), &err,
+        ERR_CONFIG, "x.conf:2: server.key");
+    assert_non_null(strstr(err.message, "chmod 600"));
+    write_file("token", 0600);
+    assert_done(conf_parse(text, strlen(text), "x.conf", fields, 1, &got, &err), &err);
+    assert_string_equal(got.key, path);
+    conf_done(&got, fields, 1);
+    /* One that is missing is its reader's to complain about. */
+    unlink(path);
+    assert_done(conf_parse(text, strlen(text), "x.conf", fields, 1, &got, &err), &err);
+    conf_done(&got, fields, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -273,6 +300,7 @@ int main(void)
         cmocka_unit_test(files_must_be_ours_alone),
         cmocka_unit_test(long_files_are_refused),
         cmocka_unit_test(credentials_must_be_private),
+        cmocka_unit_test(credentials_are_checked_where_they_are_named),
     };
     return cmocka_run_group_tests(tests, make_directory, drop_directory);
 }
