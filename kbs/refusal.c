@@ -70,7 +70,9 @@ bool refusal_explain(enum refusal_step step, const char *url, const struct http_
     const struct meaning *meaning = find_meaning(error.name);
     /* Trustee's names for a failed handshake are few; what counts is which step it was. */
     bool attestation = meaning && strcmp(meaning->name, "AttestationError") == 0;
-    if (step == REFUSAL_AUTH && attestation && strstr(error.detail, "ersion"))
+    if (response->status >= 500) /* whatever the name: it could not decide */
+        by_status(url, response->status, &error, ret_err);
+    else if (step == REFUSAL_AUTH && attestation && strstr(error.detail, "ersion"))
         err_set(ret_err, ERR_DENIED_POLICY,
             "KBS %s speaks another version of the protocol (this client: " PROTO_VERSION "): %s",
             url, error.detail);
@@ -85,5 +87,5 @@ bool refusal_explain(enum refusal_step step, const char *url, const struct http_
     else
         by_status(url, response->status, &error, ret_err);
     memcpy(ret_err->ref, ref, sizeof ref);
-    return step == REFUSAL_RESOURCE && meaning && meaning->renew;
+    return step == REFUSAL_RESOURCE && response->status < 500 && meaning && meaning->renew;
 }

@@ -229,6 +229,10 @@ static bool post_attest(struct server *server, const struct request *request,
     if (!session_find(server->sessions, request->cookie, server_now(server), &session, &cause) ||
         !hash_bytes(HASH_SHA256, request->body, &digest, &cause) ||
         !session_answer(server, &session, &digest, &token, &cause)) {
+        if (response_own_fault(&cause)) {
+            *err = cause;
+            return false;
+        }
         response_refuse(response, ERROR_NAME, NULL, ATTEST_FAILED ": %s", cause.message);
         response->cause = cause;
         return true;

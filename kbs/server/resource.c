@@ -195,13 +195,13 @@ static bool send_resource(
         const struct explain_entry entry = entry_for(release, "resource", cause.message, NULL);
         refuse(server, response, "PluginInternalError", "Plugin internal error", &entry);
         if (cause.code != ERR_NOTFOUND)
-            response->cause = cause;
+            response_blame(response, &cause);
         return true;
     }
     response->content_type = "application/json";
     if (!jwe_encrypt(release->token.tee_key, secret_bytes(value), &response->body, &cause)) {
         response_refuse(response, "JweError", NULL, "JWE error");
-        response->cause = cause;
+        response_blame(response, &cause);
         return true;
     }
     snprintf(response->audit, sizeof response->audit, "released %s to %s %s (policy line %d)",

@@ -7,6 +7,7 @@
 #define STATUS_OK           200
 #define STATUS_UNAUTHORIZED 401
 #define STATUS_NOT_FOUND    404
+#define STATUS_UNAVAILABLE  503
 
 void response_init(struct response *response)
 {
@@ -18,7 +19,7 @@ void response_done(struct response *response)
     buf_done(&response->body);
 }
 
-/* protocol.md A.4: 404 for these two, 401 for everything else. */
+/* protocol.md A.4: 404 for these two, 401 for everything else; but see response_blame(). */
 static int status_of(const char *name)
 {
     bool missing = strcmp(name, "PluginNotFound") == 0 || strcmp(name, "InvalidRequestPath") == 0;
@@ -53,6 +54,23 @@ void response_refuse(
     response->body = (struct buf)BUF_INIT(RESPONSE_BODY_MAX);
     if (!proto_error_encode(&error, &text, &err) || !buf_append_str(&response->body, text, &err))
         response->cause = err;
+}
+
+bool response_own_fault(const struct err *err)
+{
+    static const enum err_code ours[] = {
+        ERR_NOMEM, ERR_IO, ERR_UNREACH, ERR_TIMEOUT, ERR_BUSY, ERR_CONFIG, ERR_INTERNAL};
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (ours[i] == err->code)
+            return true;
+    return false;
+}
+
+void response_blame(struct response *response, const struct err *err)
+{
+    if (response_own_fault(err))
+        response->status = STATUS_UNAVAILABLE;
+    response->cause = *err;
 }
 
 bool response_json(struct response *response, const char *text, struct err *err)

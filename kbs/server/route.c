@@ -146,6 +146,8 @@ void route_run(struct server *server, const struct route *route, const struct re
     else
         response_refuse(response, route->error_name, ref, "%s", route->error_detail);
     response->cause = err;
+    if (route->auth != AUTH_ADMIN)
+        response_blame(response, &err);
 }
 
 void request_done(struct request *request)

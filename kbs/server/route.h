@@ -113,4 +113,9 @@ void response_done(struct response *response);
  * `name` is static text. Cannot fail: out of memory leaves an empty body. */
 void response_refuse(struct response *response, const char *name, const char *ref,
     const char *format, ...) PRINTF_LIKE(4, 5);
+/* Whether `err` says that we could not decide, rather than that the guest is refused. */
+bool response_own_fault(const struct err *err);
+/* After response_refuse() of a guest: `err` is the cause for the log; for a fault of ours the status becomes 503, so that a
+ * guest does not take a full disk for a denial (Trustee answers 401 to both). */
+void response_blame(struct response *response, const struct err *err);
 bool response_json(struct response *response, const char *text, struct err *err) MUST_CHECK;

@@ -212,7 +212,7 @@ if command -v ss >/dev/null; then
     wait_for 10 "the request to reach the verifier" waiting
     kill -KILL "$VERIFIER"
     wait "$attest" && die "attested by a dead verifier"
-    grep -q "401 AttestationError" "$DIR/killed.log" || die "the guest was told: $(cat "$DIR/killed.log")"
+    grep -q "503 AttestationError" "$DIR/killed.log" || die "the guest was told: $(cat "$DIR/killed.log")"
     pass "a verifier killed in the midst of a request"
     wait_for 10 "another verifier" verifier
     check "the same body is good at the next one" client attest "$DIR/k"

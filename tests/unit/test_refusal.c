@@ -53,6 +53,25 @@ static void a_resource_is_refused_by_name(void **state)
     }
 }
 
+/* A broker that cannot decide has denied and withdrawn nothing. */
+static void a_fault_of_the_broker_is_no_denial(void **state)
+{
+    (void)state;
+    static const char *const names[] = {
+        "AttestationError", "PluginInternalError", "TokenNotFound", "PolicyDeny"};
+    for (int step = REFUSAL_AUTH; step <= REFUSAL_RESOURCE; step++)
+        for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+            struct err err = ERR_INIT;
+            char body[256];
+            snprintf(body, sizeof body, "{\"type\":\"x/errors/%s\",\"detail\":\"busy [id 01HZ]\"}",
+                names[i]);
+            assert_false(explain((enum refusal_step)step, 503, body, &err));
+            assert_int_equal(err.code, ERR_UNREACH);
+            assert_non_null(strstr(err.message, "has a problem (status 503): busy"));
+            assert_string_equal(err.ref, "01HZ");
+        }
+}
+
 static void a_handshake_is_refused_by_step(void **state)
 {
     (void)state;
@@ -100,6 +119,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_resource_is_refused_by_name),
+        cmocka_unit_test(a_fault_of_the_broker_is_no_denial),
         cmocka_unit_test(a_handshake_is_refused_by_step),
         cmocka_unit_test(without_a_name_the_status_decides),
     };

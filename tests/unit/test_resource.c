@@ -8,6 +8,8 @@
 #include "kbs/server/agent.h"
 #include "kbs/server/policy.h"
 
+#include <sys/stat.h>
+
 #define PATH   "/kbs/v0/resource/default/key/1"
 #define SECRET "the plaintext of the test"
 
@@ -211,6 +213,20 @@ static void what_is_missing_is_an_internal_error_with_an_id(void **state)
     assert_int_equal(json_array_size(keys), 1);
 }
 
+/* What the disk does is no answer to "may this guest have it?". */
+static void a_broken_store_is_no_denial(void **state)
+{
+    (void)state;
+    char dir[128], path[256];
+    auto_free char *sample = token(kbs.server.signer.key, "sample", APPRAISAL_AFFIRMING);
+    put();
+    snprintf(dir, sizeof dir, "%s/repository/default/key", kbs.root);
+    snprintf(path, sizeof path, "%s/1", dir);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    get(sample, 503, "PluginInternalError\",\"detail\":\"Plugin internal error [id ");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kbs_setup, kbs_teardown)
 
 int main(void)
@@ -223,6 +239,7 @@ int main(void)
         TEST(an_agent_must_be_admitted_now),
         TEST(a_tee_must_be_taken_now),
         TEST(what_is_missing_is_an_internal_error_with_an_id),
+        TEST(a_broken_store_is_no_denial),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
