@@ -245,7 +245,7 @@ static bool check_policy(const struct kbs_conf *conf, struct err *err)
 static bool check(const struct kbs_conf *conf, struct err *err)
 {
     AUTO(admin_free) struct admin *admin = NULL;
-    if (!admin_new(conf, &admin, err) || !check_policy(conf, err))
+    if (!admin_new(conf, &admin, err) || !verifiers_check(conf, err) || !check_policy(conf, err))
         return false;
     puts("the configuration is good");
     return true;

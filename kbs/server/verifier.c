@@ -268,6 +268,12 @@ static bool read_roots(const char *directory, struct buf *roots, struct err *err
     return done || err_wrap(err, "[attestation] ek_roots");
 }
 
+bool verifiers_check(const struct kbs_conf *conf, struct err *err)
+{
+    auto_buf roots = BUF_INIT(EK_ROOTS_MAX);
+    return !conf->attestation.ek_roots || read_roots(conf->attestation.ek_roots, &roots, err);
+}
+
 /* -- the object ---------------------------------------------------------------------------------- */
 
 static void verifiers_destroy(struct verifiers *verifiers)

@@ -28,6 +28,8 @@ bool verifier_run(int argc, char **argv, int *ret_exit) MUST_CHECK;
  * After privilege is dropped, before requests. ERR_CONFIG, ERR_UNREACH (a child did not come up). */
 bool verifiers_start(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
     MUST_CHECK;
+/* Only reads what verifiers_start() would read. ERR_CONFIG. */
+bool verifiers_check(const struct kbs_conf *conf, struct err *err) MUST_CHECK;
 void verifiers_stop(struct verifiers *verifiers); /* no request may be running; NULL is fine */
 DEFINE_AUTO(struct verifiers, verifiers_stop);
 

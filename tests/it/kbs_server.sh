@@ -69,6 +69,8 @@ refused "a private administrator's key" "public half" "$BIN/sealed-kbs" --config
 cp "$DIR/etc/token.jwk" "$DIR/etc/open.jwk" && chmod 644 "$DIR/etc/open.jwk"
 sed "s|^key = .*|key = $DIR/etc/open.jwk|" "$DIR/kbs.conf" >"$DIR/bad.conf"
 refused "a token key that others can read" "chmod" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
+printf '[attestation]\nek_roots = %s/nowhere\n' "$DIR" | cat "$DIR/kbs.conf" - >"$DIR/bad.conf"
+refused "roots that are not there" "ek_roots: directory $DIR/nowhere" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 echo "surprise = 1" | cat "$DIR/kbs.conf" - >"$DIR/bad.conf"
 refused "an unknown key" "surprise" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 [ ! -e "$DIR/state" ] || die "--check made the store"
