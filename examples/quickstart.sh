@@ -61,7 +61,7 @@ start() { # NAME COMMAND…: in the background, its log in $demo
     local name=$1
     shift
     setsid "$@" >"$demo/$name.log" 2>&1 &
-    undo+=("kill $!; for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do kill -0 $! || break; sleep 0.1; done")
+    undo+=("kill $!; tries=100; while kill -0 $! 2>/dev/null && [ \$((tries -= 1)) -gt 0 ]; do sleep 0.1; done")
 }
 make_user() { # NAME: the system user that DESIGN gives this program
     getent passwd "$1" >/dev/null && return 0
