@@ -37,6 +37,8 @@ struct kbs_client {
     struct kbs_session *session;
     struct handshake *handshake;
     struct backoff backoff; /* of handshakes */
+    bool
+        unproven; /* the last token was refused, and nothing has been answered under the next one */
     struct flights flights;
     TAILQ_HEAD(, token_wait) token_waits;
     bool *freed; /* set by kbs_client_free, for the function that is calling back */
@@ -102,12 +104,17 @@ static bool resource_fail(struct kbs_client *client, struct flight *flight, cons
     return flight_end(flight, NULL, true, &told);
 }
 
-/* The KBS does not take the token. If another flight had it replaced meanwhile, that one is used. */
-static void renew(struct kbs_client *client, struct flight *flight)
+/* The KBS does not take the token. If another flight had it replaced meanwhile, that one is used. When it does not take
+ * the replacement either, a third would not help: hundreds of waiting flights must not cost a quote of the TPM each. */
+static void renew(struct kbs_client *client, struct flight *flight, const struct err *err)
 {
     flight->renewed = true;
-    if (client->session == flight->session)
+    if (client->session == flight->session) {
+        if (client->unproven)
+            backoff_fail(&client->backoff, loop_now_ms(), err);
+        client->unproven = true;
         kbs_session_unref(take_ptr(client->session));
+    }
     flight_queue(flight);
 }
 
@@ -120,14 +127,17 @@ static void on_resource(void *arg, const struct http_response *response, const s
     flight->call = NULL;
     if (response && response->status != 200) {
         bool again = refusal_explain(REFUSAL_RESOURCE, client->url, response, &cause);
+        if (!again)
+            client->unproven = false;
         if (again && !flight->renewed)
-            renew(client, flight);
+            renew(client, flight, &cause);
         else
             resource_fail(client, flight, &cause);
     } else if (!response || !open_resource(client, flight, response->body, &plaintext, &cause)) {
         resource_fail(client, flight, &cause);
     } else {
         note_accepted(client, flight->session);
+        client->unproven = false;
         flight_end(flight, plaintext, false, &cause);
     }
 }
@@ -387,6 +397,7 @@ void kbs_client_forget(struct kbs_client *client)
     handshake_free(take_ptr(client->handshake));
     kbs_session_unref(take_ptr(client->session));
     backoff_clear(&client->backoff);
+    client->unproven = false;
     flights_drop_failures(&client->flights);
     loop_timer_set(client->pump, 0);
 }

@@ -116,6 +116,12 @@ faulty "a refusal without a body" resource=empty "many 5000 1 kbs:///default/key
 before=$(stat_of attest)
 faulty "a token that is never taken" resource=unknown-token "many 5000 1 kbs:///default/key/i" '{"denied-policy":1}' 'does not accept the token'
 equal "it was replaced exactly once" "$((before + 2))" "$(stat_of attest)"
+before=$(stat_of attest)
+faulty "nor by a hundred resources" resource=unknown-token "many 9000 100 kbs:///default/never/a" '{"denied-policy":100}' 'does not accept the token'
+below "handshakes that this cost" "$(($(stat_of attest) - before))" 5
+ask forget
+ask "many 5000 100 kbs:///default/never/a"
+told "afterwards all is well" '{"ok":100}'
 
 # -- garbage --
 
