@@ -74,6 +74,7 @@ equal "inspect: name" kbs:///default/secret/db "$(jq -r .payload.name inspected)
 equal "inspect: signer" "$kid" "$(jq -r .header.kid inspected)"
 equal "inspect does not claim to verify" false "$(jq -r .verified inspected)"
 "$sealed" inspect <vault | cmp -s - inspected || die "inspect of standard input differs"
+"$sealed" inspect --json vault | cmp -s - inspected || die "inspect --json differs"
 
 # On a terminal a text of somebody else must not act; elsewhere it stays as it is.
 escape=$(printf 'sealed.%s.%s.x' "$(printf '{"alg":"ES256"}' | basenc --base64url | tr -d =)" \

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # Man pages are clean mdoc, and name every command and option that --help shows and every key that --print-sample prints.
+# The pages of section 5 point at the page that describes the file, and sample configurations are what the programs print.
 set -euo pipefail
 cd "$1"
 bin=$2/bin
 bad=0
 complain() { echo "$*"; bad=1; }
-pages=$(git ls-files 'packaging/man/*')
+pages=$(git ls-files 'packaging/man/*.[18]')
 # shellcheck disable=SC2086
 [ -z "$pages" ] || mandoc -T lint -W warning $pages || bad=1
 
@@ -35,6 +36,18 @@ if [ -x "$bin/sealed" ]; then
         has "$text" " $status [A-Z]" || complain "$page does not name exit status $status"
     done < <("$bin/sealed" --help | sed -n '/^Exit status:/,$p' | tail -n +2)
 fi
+check_config() { # CONFIGURATION PROGRAM
+    [ "$(cat "packaging/man/$1.conf.5")" = ".so man8/$2.8" ] || complain "packaging/man/$1.conf.5 does not point at $2(8)"
+    [ -e "packaging/man/$2.8" ] || complain "packaging/man/$2.8 is missing"
+    [ ! -x "$bin/$2" ] || diff -u "packaging/conf/$1.conf" <("$bin/$2" --print-sample) ||
+        complain "packaging/conf/$1.conf is not what $2 --print-sample prints"
+}
+check_config sealedfs sealedfs
+check_config attestd sealed-attestd
+check_config kbs sealed-kbs
+for page in packaging/man/*; do
+    grep -q "man/${page##*/}[ )]" packaging/CMakeLists.txt || complain "$page is not installed by packaging/CMakeLists.txt"
+done
 for program in sealedfs sealed-kbs sealed-attestd; do
     page=packaging/man/$program.8
     [ -x "$bin/$program" ] && [ -e "$page" ] || continue
