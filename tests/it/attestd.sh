@@ -136,7 +136,7 @@ open(sys.argv[1] + ".secret", "wb").write(data[cut:])' "$2"
 }
 head -c 32 /dev/urandom >"$DIR/secret"
 make_credential "$(cat "$DIR/ak.name")" "$DIR/credential"
-equal "the credential is recovered" "$(xxd -p -c 64 "$DIR/secret")" "$(probe activate "$DIR/credential.blob" "$DIR/credential.secret")"
+equal "the credential is recovered" "$(od -An -v -tx1 "$DIR/secret" | tr -d " \n")" "$(probe activate "$DIR/credential.blob" "$DIR/credential.secret")"
 make_credential "000b$(printf '%064d' 7)" "$DIR/other"
 refused "a credential for another key is not" "another" probe activate "$DIR/other.blob" "$DIR/other.secret"
 printf 'x' >>"$DIR/credential.blob"
