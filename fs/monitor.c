@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 
 #include "crypt/base/ipc.h"
 #include "fs/monitor_wire.h"
@@ -23,13 +25,53 @@ struct dirent64_head {
     char name[];
 } __attribute__((packed));
 
-static int open_beneath(const struct monitor *monitor, const char *path, uint64_t flags)
+static int open_at(int dir, const char *path, uint64_t flags, uint64_t resolve)
 {
     struct open_how how = {
         .flags = flags | O_CLOEXEC | O_NOFOLLOW,
-        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+        .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS | resolve,
     };
-    return (int)syscall(SYS_openat2, monitor->source_fd, *path ? path : ".", &how, sizeof how);
+    return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
+}
+
+/* DONT_SYNC: a FUSE file system is not asked, so this cannot wait for our own worker. */
+static bool is_own(const struct monitor *monitor, int fd)
+{
+    struct statx stx;
+    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 ||
+           makedev(stx.stx_dev_major, stx.stx_dev_minor) == monitor->own;
+}
+
+/* Name by name, where something is mounted on the way: a mount point below the source must not lead the walk into our own mount. */
+static int open_across(const struct monitor *monitor, const char *path, uint64_t flags)
+{
+    char names[PATH_SIZE], *rest = names, *name;
+    auto_fd int dir = -1;
+    snprintf(names, sizeof names, "%s", path);
+    while ((name = strsep(&rest, "/"))) {
+        int above = dir >= 0 ? dir : monitor->source_fd;
+        auto_fd int next = open_at(above, name, O_PATH, 0);
+        if (next < 0)
+            return -1;
+        if (is_own(monitor, next)) {
+            errno = EDEADLK;
+            return -1;
+        }
+        if (!rest && !(flags & O_PATH))
+            return open_at(above, name, flags, 0);
+        if (dir >= 0)
+            close(dir);
+        dir = take_fd(next);
+    }
+    return take_fd(dir);
+}
+
+static int open_beneath(const struct monitor *monitor, const char *path, uint64_t flags)
+{
+    int fd = open_at(monitor->source_fd, *path ? path : ".", flags, RESOLVE_NO_XDEV);
+    if (fd < 0 && errno == EXDEV)
+        return open_across(monitor, path, flags);
+    return fd;
 }
 
 static bool same_file(int one, int other)
@@ -80,8 +122,11 @@ static bool add_entries(const char *data, size_t len, struct monitor_answer *ans
         struct monitor_entry entry = {
             .inode = head->inode, .cookie = (uint64_t)head->cookie, .type = head->type};
         size_t name_len = strnlen(head->name, head->len - offsetof(struct dirent64_head, name));
-        if (name_len >= sizeof entry.name)
-            return err_set(err, ERR_FORMAT, "a file name of %zu bytes", name_len);
+        if (name_len >= sizeof entry.name) { /* VFAT and others have them; a lookup refuses them */
+            answer->cookie = entry.cookie;
+            at += head->len;
+            continue;
+        }
         memcpy(entry.name, head->name, name_len);
         if (entries->len + sizeof entry > MONITOR_ENTRIES_MAX) {
             answer->more = true;

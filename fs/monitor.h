@@ -6,11 +6,15 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "crypt/base/bytes.h"
 #include "crypt/base/err.h"
 
 struct monitor {
     int source_fd; /* O_PATH directory; borrowed */
+    dev_t
+        own; /* device of our own mount (0: none), which is never entered: the worker that serves it waits for us */
 };
 
 /* Handles one request that waits on `fd`. *ret_closed = true when the worker has gone. An error means that the worker broke the

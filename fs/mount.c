@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 /* A person who mounted over and over again has this many dead mounts at most. */
 #define DEAD_MAX 64
@@ -128,6 +129,15 @@ bool mount_fuse(
         return false;
     *ret_id = found ? top.id : -1;
     *ret_fuse_fd = take_fd(fd);
+    return true;
+}
+
+bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err)
+{
+    struct statx stx;
+    if (statx(AT_FDCWD, mountpoint, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+        return err_set_errno(err, ERR_INTERNAL, "device of the mount on %s", mountpoint);
+    *ret_device = makedev(stx.stx_dev_major, stx.stx_dev_minor);
     return true;
 }
 

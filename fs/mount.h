@@ -2,6 +2,8 @@
 /* mount(2) and umount2(2) for the monitor: always read-only, nosuid, nodev, noexec, allow_other, default_permissions. */
 #pragma once
 
+#include <sys/types.h>
+
 #include "crypt/base/err.h"
 
 #define MOUNT_TYPE "fuse.sealedfs"
@@ -15,3 +17,5 @@ bool mount_fuse(const char *source, const char *mountpoint, int *ret_fuse_fd, in
     struct err *err) MUST_CHECK;
 /* Nothing to do when the mount with that id is not (or not the uppermost) there any more. Busy is ERR_BUSY unless `detach`. */
 bool mount_end(const char *mountpoint, int id, bool detach, struct err *err) MUST_CHECK;
+/* Of the mount's file system, without asking whoever serves it. */
+bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err) MUST_CHECK;

@@ -344,7 +344,7 @@ static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info
         fuse_reply_err(req, EROFS);
         return;
     }
-    if (!tree_pin(ops->conf.shown.tree, node, &pin, &st, &err)) {
+    if (!tree_pin_read(ops->conf.shown.tree, node, &pin, &st, &err)) {
         /* Gone since the lookup: a second walk finds what is there now. */
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
@@ -372,7 +372,7 @@ static void read_orphan(fuse_req_t req, const struct handle_record *record, size
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
-    if (!tree_pin(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
+    if (!tree_pin_read(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
     }

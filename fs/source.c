@@ -156,6 +156,34 @@ bool pin_holds(const struct pin *pin, struct stat *ret_st)
            ret_st->st_ctim.tv_nsec == pin->st.st_ctim.tv_nsec;
 }
 
+static bool blob_holds(int fd, struct bytes text)
+{
+    uint8_t part[4096];
+    for (size_t at = 0;;) {
+        ssize_t len = pread(fd, part, sizeof part, (off_t)at);
+        if (len < 0 || (size_t)len > text.len - at)
+            return false;
+        if (len == 0)
+            return at == text.len;
+        if (!bytes_equal(bytes_of(part, (size_t)len), bytes_slice(text, at, (size_t)len)))
+            return false;
+        at += (size_t)len;
+        if (at == BLOB_READ)
+            return true;
+    }
+}
+
+bool source_content_holds(const struct source *source, const struct pin *pin)
+{
+    uint8_t head[HEAD_SIZE];
+    if (!S_ISREG(pin->st.st_mode))
+        return true;
+    if (pin->is_sealed)
+        return blob_holds(pin->fd, buf_bytes(&pin->blob->text));
+    ssize_t len = pread(pin->fd, head, sizeof head, 0);
+    return len >= 0 && !(source->is_sealed && source->is_sealed(bytes_of(head, (size_t)len)));
+}
+
 bool pin_same_file(const struct pin *a, const struct pin *b)
 {
     return a->st.st_dev == b->st.st_dev && a->st.st_ino == b->st.st_ino;

@@ -6,6 +6,7 @@
  *   Whatever changes what a path leads to (write, chmod, rename, unlink, a new file over it) also changes the ctime of the inode that
  *   was there. So while fstat(2) of the pinned descriptor shows the ctime of the moment of pinning, the file is as it was
  *   and still lies in the same directory; and so on for the directory, up to the source's root (fs/tree.c walks).
+ *   Two changes do not: a mount over the path (fs/mounts_watch.h) and a store through mmap(2) (source_content_holds).
  *
  * Two conditions. The clock behind ctime ticks: a change in the same tick as the pinning would not show. So a pin is `settled` only if
  * the last change was clearly before it; one that is not is never used again without asking. And ctime must be the file system's own
@@ -59,4 +60,7 @@ bool source_pin(const struct source *source, const char *path, struct pin **ret_
     struct err *err) MUST_CHECK;
 /* Still the file that was pinned, unchanged, at the same place in its directory? *ret_st is its state now (atime may be newer). */
 bool pin_holds(const struct pin *pin, struct stat *ret_st);
+/* Is what was learnt about a regular file's content still so? A write through a mapping changes ctime on the first store only (and on
+ * tmpfs, never), so those who hand out content look. True for everything else. */
+bool source_content_holds(const struct source *source, const struct pin *pin);
 bool pin_same_file(const struct pin *a, const struct pin *b);

@@ -31,6 +31,7 @@ struct supervisor {
     struct loop *loop;
     enum phase phase;
     int fuse_fd, table_fd, mount_id;
+    dev_t own;
     pid_t worker; /* 0: none */
     int requests, events;
     struct loop_watch *requests_watch, *events_watch;
@@ -165,7 +166,7 @@ static void on_events_fd(void *arg, uint32_t flags)
 static void on_requests_fd(void *arg, uint32_t flags)
 {
     struct supervisor *self = arg;
-    struct monitor monitor = {self->conf->source_fd};
+    struct monitor monitor = {self->conf->source_fd, self->own};
     struct err err = ERR_INIT;
     bool closed = false;
     (void)flags;
@@ -368,7 +369,8 @@ static bool prepare(struct supervisor *self, struct err *err)
         return true;
     return nodetable_create(&self->table_fd, err) &&
            mount_fuse(
-               self->conf->source, self->conf->mountpoint, &self->fuse_fd, &self->mount_id, err);
+               self->conf->source, self->conf->mountpoint, &self->fuse_fd, &self->mount_id, err) &&
+           mount_device(self->conf->mountpoint, &self->own, err);
 }
 
 static bool run(struct supervisor *self, struct err *err)

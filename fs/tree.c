@@ -2,64 +2,21 @@
 #include "fs/tree.h"
 
 #include <errno.h>
-#include <pthread.h>
 #include <string.h>
 
 #include "fs/path.h"
-#include "fs/slots.h"
+#include "fs/tree_private.h"
 
 #define BUCKETS_FIRST 1024u
+/* Deeper than any path of PATH_SIZE bytes can be. */
+#define DEPTH_MAX     (PATH_SIZE / 2)
 #define MESSAGE_STALE "another file has taken this name"
-
-struct node {
-    struct node *parent; /* NULL: the root */
-    struct node *next;   /* in its bucket */
-    struct node_record *record;
-    struct pin *pin;
-    /* The directory that the pin was found in. Only while that is still the parent does the pin say where the file is. */
-    dev_t parent_dev;
-    ino_t parent_ino;
-    bool placed;
-    bool detached; /* not in a bucket: its name belongs to another node, or is gone */
-    bool recent;   /* used since the clock hand came by */
-    unsigned children;
-    unsigned handles;
-    int64_t open_length;
-    uint64_t told;
-};
-
-struct tree {
-    const struct source *source;
-    struct nodetable_data *table;
-    pthread_mutex_t lock; /* protects all below; never held while the monitor is asked */
-    struct node **nodes;  /* by slot */
-    struct node root;
-    struct node_record root_record;
-    struct node **buckets;
-    uint32_t bucket_count;
-    struct slots slots;
-    size_t count;
-    size_t pins, pins_max;
-    uint32_t hand; /* slot where the search for a pin to drop goes on */
-};
 
 /* -- finding ----------------------------------------------------------------------------------- */
 
 static uint32_t bucket_of(const struct tree *tree, uint64_t parent, const char *name)
 {
     return path_hash(parent, name) & (tree->bucket_count - 1);
-}
-
-static uint64_t id_of(const struct node *node)
-{
-    return node->record->id;
-}
-
-static struct node *find(struct tree *tree, uint64_t id)
-{
-    if (id == NODE_ROOT)
-        return &tree->root;
-    return nodetable_find(tree->table, id) ? tree->nodes[nodetable_slot(id)] : NULL;
 }
 
 static struct node *find_child(struct tree *tree, uint64_t parent, const char *name)
@@ -149,18 +106,19 @@ static void set_pin(struct tree *tree, struct node *node, struct pin *pin)
     tree->pins++;
 }
 
-/* Leaf first, root last: at the moment of the first look the whole chain was as it had been pinned. */
-static bool chain_holds(struct node *node, struct stat *ret_st)
+/* Leaf first, root last: at the moment of the first look the whole chain was as it had been pinned. Not recursive: paths can be deep. */
+static bool chain_holds(struct node *node, uint32_t mounts, struct stat *ret_st)
 {
-    struct stat above;
-    if (!node->parent)
-        return fstat(node->pin->fd, ret_st) == 0;
-    const struct node *parent = node->parent;
-    if (!node->pin || !node->placed || !parent->pin || node->parent_ino != parent->pin->st.st_ino ||
-        node->parent_dev != parent->pin->st.st_dev || !pin_holds(node->pin, ret_st))
-        return false;
-    node->recent = true;
-    return chain_holds(node->parent, &above);
+    struct stat above, *st = ret_st;
+    for (; node->parent; node = node->parent, st = &above) {
+        const struct pin *dir = node->parent->pin;
+        if (!node->pin || !node->placed || node->mounts != mounts || !dir ||
+            node->parent_ino != dir->st.st_ino || node->parent_dev != dir->st.st_dev ||
+            !pin_holds(node->pin, st))
+            return false;
+        node->recent = true;
+    }
+    return fstat(node->pin->fd, st) == 0;
 }
 
 static bool is_node_of(const struct node *node, const struct pin *pin)
@@ -170,12 +128,13 @@ static bool is_node_of(const struct node *node, const struct pin *pin)
            record->type == (pin->st.st_mode & S_IFMT);
 }
 
-/* What the monitor found under the node's name. */
-static void place(struct tree *tree, struct node *node, struct pin *pin)
+/* What the monitor found under the node's name, asked after `mounts` was read. */
+static void place(struct tree *tree, struct node *node, struct pin *pin, uint32_t mounts)
 {
     struct stat st;
     set_pin(tree, node, pin);
-    node->placed = chain_holds(node->parent, &st);
+    node->placed = chain_holds(node->parent, mounts, &st);
+    node->mounts = mounts;
     if (!node->placed)
         return;
     node->parent_dev = node->parent->pin->st.st_dev;
@@ -231,7 +190,7 @@ static struct node *node_new(
 void tree_forget(struct tree *tree, uint64_t id, uint64_t count)
 {
     pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     if (node && node->parent) {
         node->record->lookups -= count < node->record->lookups ? count : node->record->lookups;
         free_unused(tree, node);
@@ -262,7 +221,7 @@ static bool path_of(const struct node *node, char *out)
 bool tree_path(struct tree *tree, uint64_t id, char *out)
 {
     pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     bool done = node && path_of(node, out);
     pthread_mutex_unlock(&tree->lock);
     return done;
@@ -286,7 +245,7 @@ static bool refuse_walk(struct err *err)
 /* NULL with ESTALE. */
 static struct node *find_live(struct tree *tree, uint64_t id, struct err *err)
 {
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     if (node && !node->detached)
         return node;
     refuse(ESTALE, MESSAGE_STALE, err);
@@ -302,7 +261,7 @@ static bool look_child(struct tree *tree, uint64_t parent, const char *name, uin
     if (!dir)
         return false;
     struct node *node = find_child(tree, parent, name);
-    if (node && chain_holds(node, ret_st)) {
+    if (node && chain_holds(node, mounts_watch_count(&tree->mounts), ret_st)) {
         node->record->lookups++;
         *ret_id = id_of(node);
         *ret_pin = pin_ref(node->pin);
@@ -315,7 +274,7 @@ static bool look_child(struct tree *tree, uint64_t parent, const char *name, uin
 
 /* Under the lock: the monitor found this file under the name. */
 static bool enter_child(struct tree *tree, uint64_t parent, const char *name, struct pin *pin,
-    uint64_t *ret_id, struct err *err)
+    uint32_t mounts, uint64_t *ret_id, struct err *err)
 {
     struct node *dir = find_live(tree, parent, err);
     if (!dir)
@@ -330,7 +289,7 @@ static bool enter_child(struct tree *tree, uint64_t parent, const char *name, st
     if (!node)
         return refuse(ENFILE, "the table of nodes is full", err);
     node->record->lookups++;
-    place(tree, node, pin);
+    place(tree, node, pin, mounts);
     *ret_id = id_of(node);
     return true;
 }
@@ -345,6 +304,7 @@ bool tree_lookup(struct tree *tree, uint64_t parent, const char *name, uint64_t 
         return refuse(strlen(name) > 255 ? ENAMETOOLONG : ENOENT, "name", err);
     pthread_mutex_lock(&tree->lock);
     bool done = look_child(tree, parent, name, ret_id, &pin, ret_st, path, err);
+    uint32_t mounts = tree->mounts.count;
     pthread_mutex_unlock(&tree->lock);
     if (!done)
         return false;
@@ -359,31 +319,15 @@ bool tree_lookup(struct tree *tree, uint64_t parent, const char *name, uint64_t 
         return refuse_walk(err);
     *ret_st = pin->st;
     pthread_mutex_lock(&tree->lock);
-    done = enter_child(tree, parent, name, pin, ret_id, err);
+    done = enter_child(tree, parent, name, pin, mounts, ret_id, err);
     pthread_mutex_unlock(&tree->lock);
     if (done)
         *ret_pin = take_ptr(pin);
     return done;
 }
 
-/* Under the lock: from memory (*ret_pin set), or the path to ask for and whose parent to pin first. */
-static bool look_node(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
-    char *path, uint64_t *ret_parent, struct err *err)
-{
-    struct node *node = find_live(tree, id, err);
-    if (!node)
-        return false;
-    if (chain_holds(node, ret_st)) {
-        *ret_pin = pin_ref(node->pin);
-        return true;
-    }
-    if (!node->parent)
-        return refuse(EIO, "the source directory cannot be read", err);
-    *ret_parent = id_of(node->parent);
-    return path_of(node, path) || refuse(ENAMETOOLONG, "path", err);
-}
-
-static bool enter_node(struct tree *tree, uint64_t id, struct pin *pin, struct err *err)
+static bool enter_node(
+    struct tree *tree, uint64_t id, struct pin *pin, uint32_t mounts, struct err *err)
 {
     struct node *node = find_live(tree, id, err);
     if (!node)
@@ -392,36 +336,98 @@ static bool enter_node(struct tree *tree, uint64_t id, struct pin *pin, struct e
         detach(tree, node);
         return refuse(ESTALE, MESSAGE_STALE, err);
     }
-    place(tree, node, pin);
+    place(tree, node, pin, mounts);
     return true;
+}
+
+/* Asks the monitor for one node, whose parent was just looked at. */
+static bool pin_one(struct tree *tree, uint64_t id, uint32_t mounts, struct pin **ret_pin,
+    struct stat *ret_st, struct err *err)
+{
+    char path[PATH_SIZE];
+    auto_pin *pin = NULL;
+    pthread_mutex_lock(&tree->lock);
+    const struct node *node = find_live(tree, id, err);
+    bool done = node && (path_of(node, path) || refuse(ENAMETOOLONG, "path", err));
+    pthread_mutex_unlock(&tree->lock);
+    if (!done)
+        return false;
+    if (!source_pin(tree->source, path, &pin, err))
+        return refuse_walk(err);
+    *ret_st = pin->st;
+    pthread_mutex_lock(&tree->lock);
+    done = enter_node(tree, id, pin, mounts, err);
+    pthread_mutex_unlock(&tree->lock);
+    if (done)
+        *ret_pin = take_ptr(pin);
+    return done;
+}
+
+/* Under the lock: the node's pin if its chain holds, else the ids (leaf first) of what must be pinned anew: the node and what is above it
+ * up to a directory that holds. An array, since a thread's stack is smaller than the deepest path. */
+static bool look_node(struct tree *tree, uint64_t id, uint64_t **ret_ids, size_t *ret_count,
+    struct pin **ret_pin, struct stat *ret_st, struct err *err)
+{
+    struct stat above;
+    struct node *node = find_live(tree, id, err);
+    uint32_t mounts = mounts_watch_count(&tree->mounts);
+    *ret_count = 0;
+    if (!node)
+        return false;
+    if (chain_holds(node, mounts, ret_st)) {
+        *ret_pin = pin_ref(node->pin);
+        return true;
+    }
+    uint64_t *ids = *ret_ids = malloc(DEPTH_MAX * sizeof *ids);
+    if (!ids)
+        return err_nomem(err);
+    for (; node->parent; node = node->parent) {
+        if (*ret_count == DEPTH_MAX)
+            return refuse(ENAMETOOLONG, "path", err);
+        if (*ret_count > 0 && chain_holds(node, mounts, &above))
+            return true;
+        ids[(*ret_count)++] = id_of(node);
+    }
+    return *ret_count > 0 || refuse(EIO, "the source directory cannot be read", err);
 }
 
 bool tree_pin(
     struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st, struct err *err)
 {
-    char path[PATH_SIZE];
-    auto_pin *pin = NULL, *dir_pin = NULL;
-    struct stat dir_st;
-    uint64_t parent = NODE_ROOT;
+    auto_free uint64_t *ids = NULL;
+    auto_pin *pin = NULL;
+    size_t count;
     pthread_mutex_lock(&tree->lock);
-    bool done = look_node(tree, id, &pin, ret_st, path, &parent, err);
+    bool done = look_node(tree, id, &ids, &count, &pin, ret_st, err);
+    uint32_t mounts = tree->mounts.count;
     pthread_mutex_unlock(&tree->lock);
-    if (!done)
-        return false;
-    if (pin) {
-        *ret_pin = take_ptr(pin);
-        return true;
+    while (done && count > 0) {
+        pin_unref(pin);
+        pin = NULL;
+        done = pin_one(tree, ids[--count], mounts, &pin, ret_st, err);
     }
-    if (!tree_pin(tree, parent, &dir_pin, &dir_st, err))
+    if (done)
+        *ret_pin = take_ptr(pin);
+    return done;
+}
+
+bool tree_pin_read(
+    struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st, struct err *err)
+{
+    auto_pin *pin = NULL;
+    if (!tree_pin(tree, id, &pin, ret_st, err))
         return false;
-    if (!source_pin(tree->source, path, &pin, err))
-        return refuse_walk(err);
-    pthread_mutex_lock(&tree->lock);
-    done = enter_node(tree, id, pin, err);
-    pthread_mutex_unlock(&tree->lock);
-    if (!done)
-        return false;
-    *ret_st = pin->st;
+    if (!source_content_holds(tree->source, pin)) {
+        pthread_mutex_lock(&tree->lock);
+        struct node *node = tree_find(tree, id);
+        if (node)
+            node->placed = false;
+        pthread_mutex_unlock(&tree->lock);
+        pin_unref(pin);
+        pin = NULL;
+        if (!tree_pin(tree, id, &pin, ret_st, err))
+            return false;
+    }
     *ret_pin = take_ptr(pin);
     return true;
 }
@@ -432,7 +438,7 @@ bool tree_stat(
     if (tree_pin(tree, id, ret_pin, ret_st, err))
         return true;
     pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     bool open = node && node->handles > 0 && node->pin && fstat(node->pin->fd, ret_st) == 0;
     if (open)
         *ret_pin = pin_ref(node->pin);
@@ -440,30 +446,12 @@ bool tree_stat(
     return open;
 }
 
-/* -- sizes ------------------------------------------------------------------------------------- */
-
-void tree_told(struct tree *tree, uint64_t id, uint64_t size)
-{
-    pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
-    if (node)
-        node->told = size;
-    pthread_mutex_unlock(&tree->lock);
-}
-
-uint64_t tree_told_size(struct tree *tree, uint64_t id)
-{
-    pthread_mutex_lock(&tree->lock);
-    const struct node *node = find(tree, id);
-    uint64_t told = node ? node->told : 0;
-    pthread_mutex_unlock(&tree->lock);
-    return told;
-}
+/* -- open files ------------------------------------------------------------------------------------- */
 
 void tree_opened(struct tree *tree, uint64_t id, struct pin *pin, int64_t length)
 {
     pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     if (node) {
         node->handles++;
         node->open_length = length;
@@ -477,7 +465,7 @@ bool tree_closed(struct tree *tree, uint64_t id)
 {
     bool last = false;
     pthread_mutex_lock(&tree->lock);
-    struct node *node = find(tree, id);
+    struct node *node = tree_find(tree, id);
     if (node && node->handles > 0 && --node->handles == 0) {
         last = true;
         node->open_length = -1;
@@ -485,34 +473,6 @@ bool tree_closed(struct tree *tree, uint64_t id)
     }
     pthread_mutex_unlock(&tree->lock);
     return last;
-}
-
-int64_t tree_open_length(struct tree *tree, uint64_t id)
-{
-    pthread_mutex_lock(&tree->lock);
-    const struct node *node = find(tree, id);
-    int64_t length = node ? node->open_length : -1;
-    pthread_mutex_unlock(&tree->lock);
-    return length;
-}
-
-size_t tree_count(struct tree *tree)
-{
-    pthread_mutex_lock(&tree->lock);
-    size_t count = tree->count;
-    pthread_mutex_unlock(&tree->lock);
-    return count;
-}
-
-void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg)
-{
-    pthread_mutex_lock(&tree->lock);
-    for (uint32_t slot = 0; slot < tree->table->node_high; slot++) {
-        const struct node *node = tree->nodes[slot];
-        if (node && (node->told > 0 || node->handles > 0))
-            fn(arg, id_of(node));
-    }
-    pthread_mutex_unlock(&tree->lock);
 }
 
 /* -- making ------------------------------------------------------------------------------------ */
@@ -542,7 +502,7 @@ static bool take_over(struct tree *tree, struct err *err)
         struct node *node = tree->nodes[slot];
         if (!node)
             continue;
-        node->parent = find(tree, node->record->parent);
+        node->parent = tree_find(tree, node->record->parent);
         node->parent->children++;
         if (!find_child(tree, node->record->parent, node->record->name))
             attach(tree, node);
@@ -563,6 +523,8 @@ bool tree_new(const struct source *source, struct nodetable_data *table, size_t 
     tree->nodes = calloc(NODETABLE_NODES, sizeof(struct node *));
     if (!tree->nodes || !grow_buckets(tree))
         return err_nomem(err);
+    if (!mounts_watch_init(&tree->mounts, err))
+        return false;
     (void)nodetable_check(table);
     slots_init(&tree->slots, &table->node_high, NODETABLE_NODES);
     if (!source_pin(source, "", &tree->root.pin, err))
@@ -584,6 +546,7 @@ void tree_free(struct tree *tree)
             free(tree->nodes[slot]);
         }
     pin_unref(tree->root.pin);
+    mounts_watch_done(&tree->mounts);
     pthread_mutex_destroy(&tree->lock);
     free(tree->nodes);
     free(tree->buckets);

@@ -26,6 +26,9 @@ bool tree_lookup(struct tree *tree, uint64_t parent, const char *name, uint64_t 
 /* The file of a node as it is now. */
 bool tree_pin(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
     struct err *err) MUST_CHECK;
+/* As tree_pin, for who will use the content: it is compared with the file, since what is written through mmap(2) shows in no time stamp. */
+bool tree_pin_read(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
+    struct err *err) MUST_CHECK;
 /* As tree_pin, but a node with open descriptors has attributes even when its name is gone. */
 bool tree_stat(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
     struct err *err) MUST_CHECK;

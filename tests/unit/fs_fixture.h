@@ -30,7 +30,7 @@ static inline bool fixture_is_sealed(struct bytes head)
 static inline void *fixture_main(void *arg)
 {
     struct fixture *fixture = arg;
-    struct monitor monitor = {fixture->dir_fd};
+    struct monitor monitor = {.source_fd = fixture->dir_fd};
     struct err err = ERR_INIT;
     bool closed = false;
     while (!closed && monitor_serve(&monitor, fixture->fds[1], &closed, &err))

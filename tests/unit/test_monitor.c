@@ -113,7 +113,7 @@ static void test_broken_worker(void **state)
 {
     int fds[2];
     struct err err = ERR_INIT;
-    struct monitor monitor = {fixture.dir_fd};
+    struct monitor monitor = {.source_fd = fixture.dir_fd};
     bool closed = false;
     static const uint8_t rubbish[] = {1, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     (void)state;

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a tree is made of, for fs/tree.c (names and pins) and fs/tree_sizes.c. */
+#pragma once
+
+#include <pthread.h>
+
+#include "fs/mounts_watch.h"
+#include "fs/slots.h"
+#include "fs/tree.h"
+
+struct node {
+    struct node *parent; /* NULL: the root */
+    struct node *next;   /* in its bucket */
+    struct node_record *record;
+    struct pin *pin;
+    /* The directory that the pin was found in. Only while that is still the parent does the pin say where the file is. */
+    dev_t parent_dev;
+    ino_t parent_ino;
+    uint32_t mounts; /* and only while nothing was mounted or unmounted since */
+    bool placed;
+    bool detached; /* not in a bucket: its name belongs to another node, or is gone */
+    bool recent;   /* used since the clock hand came by */
+    unsigned children;
+    unsigned handles;
+    int64_t open_length;
+    uint64_t told;
+};
+
+struct tree {
+    const struct source *source;
+    struct nodetable_data *table;
+    pthread_mutex_t lock; /* protects all below; never held while the monitor is asked */
+    struct node **nodes;  /* by slot */
+    struct node root;
+    struct node_record root_record;
+    struct node **buckets;
+    uint32_t bucket_count;
+    struct slots slots;
+    size_t count;
+    size_t pins, pins_max;
+    struct mounts_watch mounts;
+    uint32_t hand; /* slot where the search for a pin to drop goes on */
+};
+
+static inline uint64_t id_of(const struct node *node)
+{
+    return node->record->id;
+}
+
+/* Under the lock. */
+static inline struct node *tree_find(struct tree *tree, uint64_t id)
+{
+    if (id == NODE_ROOT)
+        return &tree->root;
+    return nodetable_find(tree->table, id) ? tree->nodes[nodetable_slot(id)] : NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/tree_private.h"
+
+void tree_told(struct tree *tree, uint64_t id, uint64_t size)
+{
+    pthread_mutex_lock(&tree->lock);
+    struct node *node = tree_find(tree, id);
+    if (node)
+        node->told = size;
+    pthread_mutex_unlock(&tree->lock);
+}
+
+uint64_t tree_told_size(struct tree *tree, uint64_t id)
+{
+    pthread_mutex_lock(&tree->lock);
+    const struct node *node = tree_find(tree, id);
+    uint64_t told = node ? node->told : 0;
+    pthread_mutex_unlock(&tree->lock);
+    return told;
+}
+
+int64_t tree_open_length(struct tree *tree, uint64_t id)
+{
+    pthread_mutex_lock(&tree->lock);
+    const struct node *node = tree_find(tree, id);
+    int64_t length = node ? node->open_length : -1;
+    pthread_mutex_unlock(&tree->lock);
+    return length;
+}
+
+size_t tree_count(struct tree *tree)
+{
+    pthread_mutex_lock(&tree->lock);
+    size_t count = tree->count;
+    pthread_mutex_unlock(&tree->lock);
+    return count;
+}
+
+void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg)
+{
+    pthread_mutex_lock(&tree->lock);
+    for (uint32_t slot = 0; slot < tree->table->node_high; slot++) {
+        const struct node *node = tree->nodes[slot];
+        if (node && (node->told > 0 || node->handles > 0))
+            fn(arg, id_of(node));
+    }
+    pthread_mutex_unlock(&tree->lock);
+}
