@@ -116,8 +116,8 @@ static bool read_header(struct jws *jws, struct bytes section, struct err *err)
         !json_decode(jws->header, fields, ARRAY_LEN(fields), true, "JWS header", &header, err))
         return false;
     /* RFC 7515 section 4.1.11: critical extensions that are not understood make the JWS invalid.
-     * RFC 7797's b64 without crit is no better. */
-    if (header.crit || header.b64)
+     * RFC 7797 section 3: b64 true is what holds without it (CoCo's tool writes it), anything else changes what is signed. */
+    if (header.crit || (header.b64 && !json_is_true(header.b64)))
         return err_set(err, ERR_FORMAT, "JWS header: \"%s\" is not taken; sign without it",
             header.crit ? "crit" : "b64");
     jws->kid = header.kid;

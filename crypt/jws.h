@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * JSON Web Signatures, compact serialisation (RFC 7515): ES256, ES384, RS256. The algorithm must be one that the
- * key's type and its own alg and use permit, and one that the caller allows. `crit` and `b64` are refused. The payload
+ * key's type and its own alg and use permit, and one that the caller allows. `crit` is refused, and `b64` unless it is true. The payload
  * is handed out only by jws_verify: nothing parses it before.
  */
 #pragma once
