@@ -198,8 +198,9 @@ bool jwk_spki(const struct jwk *jwk, struct buf *out, struct err *err)
 
 static bool generate_pkey(enum jwk_kind kind, EVP_PKEY **ret_pkey, struct err *err)
 {
-    EVP_PKEY *pkey =
-        kind == JWK_RSA ? EVP_RSA_gen((unsigned)RSA_BITS_MIN) : EVP_EC_gen(jwk_curve(kind));
+    if (kind != JWK_RSA)
+        return jwk_group_generate(kind, ret_pkey, err);
+    EVP_PKEY *pkey = EVP_RSA_gen((unsigned)RSA_BITS_MIN);
     if (!pkey)
         return err_set(err, ERR_INTERNAL, "making a key: %s", ossl_reason());
     *ret_pkey = pkey;

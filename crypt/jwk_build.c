@@ -215,21 +215,33 @@ static bool add_number(struct params *params, const char *name, struct bytes big
     return true;
 }
 
-static bool add_ec(struct params *params, const struct jwk_numbers *numbers)
+/* SEC 1 section 2.3.3, uncompressed. */
+static bool make_point(
+    struct arena *arena, const struct jwk_numbers *numbers, struct bytes *ret_point)
 {
-    uint8_t *point = arena_take(&params->arena, 1 + numbers->x.len + numbers->y.len);
+    size_t len = 1 + numbers->x.len + numbers->y.len;
+    uint8_t *point = arena_take(arena, len);
     if (!point)
         return false;
-    point[0] = 4; /* SEC 1 section 2.3.3: uncompressed */
+    point[0] = 4;
     memcpy(point + 1, numbers->x.data, numbers->x.len);
     memcpy(point + 1 + numbers->x.len, numbers->y.data, numbers->y.len);
+    *ret_point = bytes_of(point, len);
+    return true;
+}
+
+static bool add_ec(struct params *params, const struct jwk_numbers *numbers)
+{
+    struct bytes point;
+    if (!make_point(&params->arena, numbers, &point))
+        return false;
     /* The provider copies the name; its parameter is only not const. */
     char *curve = (char *)(uintptr_t)jwk_curve(numbers->kind);
     params->list[params->count++] =
         OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME, curve, 0);
     params->list[params->count++] = OSSL_PARAM_construct_octet_string(
-        OSSL_PKEY_PARAM_PUB_KEY, point, 1 + numbers->x.len + numbers->y.len);
-    return numbers->d.len == 0 || add_number(params, OSSL_PKEY_PARAM_PRIV_KEY, numbers->d);
+        OSSL_PKEY_PARAM_PUB_KEY, (uint8_t *)(uintptr_t)point.data, point.len);
+    return add_number(params, OSSL_PKEY_PARAM_PRIV_KEY, numbers->d);
 }
 
 static bool add_rsa(struct params *params, const struct jwk_numbers *numbers)
@@ -246,9 +258,23 @@ static bool add_rsa(struct params *params, const struct jwk_numbers *numbers)
                add_number(params, OSSL_PKEY_PARAM_RSA_COEFFICIENT1, numbers->qi));
 }
 
+static bool build_point(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)
+{
+    uint8_t room[PUBLIC_ROOM];
+    struct arena arena = {room, 0, sizeof room};
+    struct bytes point;
+    auto_pkey *pkey = NULL;
+    if (!make_point(&arena, numbers, &point))
+        return err_set(err, ERR_FORMAT, "the numbers of the key are too long");
+    return jwk_group_point(numbers->kind, point, &pkey, err) &&
+           jwk_wrap(pkey, false, false, ret_jwk, err);
+}
+
 bool jwk_build_numbers(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)
 {
     bool is_private = numbers->d.len > 0;
+    if (!is_private && numbers->kind != JWK_RSA)
+        return build_point(numbers, ret_jwk, err);
     uint8_t room[PUBLIC_ROOM];
     auto_secret *locked = NULL;
     if (is_private && !secret_new(PRIVATE_ROOM, &locked, err))

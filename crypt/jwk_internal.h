@@ -70,6 +70,12 @@ bool jwk_build(struct jwk_members *members, bool with_private, struct jwk **ret_
 bool jwk_build_numbers(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)
     MUST_CHECK;
 
+/* EC keys from a curve that was set up once: crypt/jwk_group.c. A public key from an uncompressed point, which must lie
+ * on the curve, and a new private key. */
+bool jwk_group_point(enum jwk_kind kind, struct bytes point, EVP_PKEY **ret_pkey, struct err *err)
+    MUST_CHECK;
+bool jwk_group_generate(enum jwk_kind kind, EVP_PKEY **ret_pkey, struct err *err) MUST_CHECK;
+
 /* Wraps a key whose type and strength are then checked; `trusted` skips the mathematical checks for
  * a key that was generated just now. Takes a reference of its own. */
 bool jwk_wrap(EVP_PKEY *pkey, bool is_private, bool trusted, struct jwk **ret_jwk, struct err *err)
