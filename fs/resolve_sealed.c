@@ -4,10 +4,10 @@
 #include <limits.h>
 #include <string.h>
 
-#include "crypt/base/file.h"
 #include "crypt/sealed.h"
 #include "fs/resolve_changes.h"
 #include "fs/resolve_keys.h"
+#include "fs/resolve_signers.h"
 
 /*
  * One resolution is a chain of steps, each either immediate or a fetch:
@@ -37,6 +37,7 @@ struct resolve_sealed {
     struct kbs_client *kbs;
     struct resolve_sealed_conf conf;
     struct resolve_keys keys;
+    struct resolve_signers signers;
     struct resolver_call *calls;
     struct attest_wait *waits;
 };
@@ -274,36 +275,13 @@ static bool signer_allowed(
     return true;
 }
 
-/* A file of public keys is no secret, so a JWK needs no locked memory; PEM is read where keys are. */
-static bool signer_load(const char *path, struct jwk **ret_signer, struct err *err)
-{
-    auto_buf text = BUF_INIT(JWK_TEXT_MAX);
-    auto_secret *copy = NULL;
-    auto_json *json = NULL;
-    if (!file_read(path, JWK_TEXT_MAX, &text, err))
-        return false;
-    if (buf_text(&text)[0] != '{')
-        return secret_copy(buf_bytes(&text), &copy, err) && jwk_from_secret(copy, ret_signer, err);
-    return json_load_strict(buf_bytes(&text), JWK_TEXT_MAX, "JWK", &json, err) &&
-           jwk_from_json(json, true, ret_signer, err);
-}
-
-/* A kid without scheme is the name of a public JWK file in the configured directory. */
+/* A kid without scheme is the name of a file in the configured directory. */
 static bool signer_from_file(struct resolver_call *call, const char *kid, struct err *err)
 {
-    const struct resolve_sealed *self = call->owner;
-    char path[PATH_MAX];
+    struct resolve_sealed *self = call->owner;
     auto_jwk *signer = NULL;
-    if (!self->conf.signer_dir)
-        return err_set(err, ERR_CRYPTO,
-            "signer '%.200s' is a file name, and no signer_files directory is configured", kid);
-    if (kid[0] == '\0' || kid[0] == '.' || strchr(kid, '/') || strlen(kid) > NAME_MAX)
-        return err_set(
-            err, ERR_FORMAT, "signer '%.200s' is neither a kbs:/// URI nor a plain file name", kid);
-    snprintf(path, sizeof path, "%s/%s", self->conf.signer_dir, kid);
-    if (!signer_load(path, &signer, err))
-        return err_wrap(err, "signer %.200s", kid);
-    return call_verify(call, signer, err);
+    return resolve_signers_get(&self->signers, self->conf.signer_dir, kid, &signer, err) &&
+           call_verify(call, signer, err);
 }
 
 static bool call_signer(struct resolver_call *call, struct err *err)
@@ -500,6 +478,7 @@ static void resolver_forget(struct resolver *resolver, bool token)
 {
     struct resolve_sealed *self = self_of(resolver);
     resolve_keys_drop(&self->keys, NULL);
+    resolve_signers_drop(&self->signers);
     if (token && self->kbs)
         kbs_client_forget(self->kbs);
 }
@@ -532,6 +511,7 @@ static void resolver_free(struct resolver *resolver)
         free(wait);
     }
     resolve_keys_drop(&self->keys, NULL);
+    resolve_signers_drop(&self->signers);
     free(self);
 }
 
@@ -543,7 +523,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         return err_nomem(err);
     self->loop = loop;
     self->conf = *conf;
-    self->keys.keep_ms = conf->keep_ms;
+    self->keys.keep_ms = self->signers.keep_ms = conf->keep_ms;
     self->resolver = (struct resolver){.resolve = sealed_resolve,
         .cancel = sealed_cancel,
         .length_hint = sealed_length_hint,
