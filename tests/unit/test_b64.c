@@ -40,6 +40,24 @@ static void vectors_both_ways(void **state)
         }
 }
 
+static void one_bad_character_is_found_anywhere(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    char text[140];
+    uint8_t out[105];
+    memset(text, 'A', sizeof text);
+    for (size_t i = 0; i < sizeof text; i++) {
+        char wanted[40];
+        snprintf(wanted, sizeof wanted, "position %zu is not base64", i);
+        text[i] = '!';
+        assert_refused(
+            b64_decode_exact(B64_URL, bytes_of(text, sizeof text), "x", out, sizeof out, &err),
+            &err, ERR_FORMAT, wanted);
+        text[i] = 'A';
+    }
+}
+
 static void every_byte_comes_back(void **state)
 {
     (void)state;
@@ -200,6 +218,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(vectors_both_ways),
         cmocka_unit_test(every_byte_comes_back),
+        cmocka_unit_test(one_bad_character_is_found_anywhere),
         cmocka_unit_test(only_the_alphabet_is_taken),
         cmocka_unit_test(mistakes_are_named),
         cmocka_unit_test(room_is_respected),
