@@ -68,7 +68,7 @@ static bool run_vault(const void *options, char **operands, int operand_count, s
     (void)operand_count;
     return check_uri(operands[0], err) && load_signer(args, &signer, &kid, err) &&
            sealed_make_vault(signer, kid, operands[0], args->context, &text, err) &&
-           tool_write_line(args->output, text, err);
+           tool_write_text(args->output, text, err);
 }
 
 static bool run_envelope(const void *options, char **operands, int operand_count, struct err *err)
@@ -91,7 +91,7 @@ static bool run_envelope(const void *options, char **operands, int operand_count
                operand_count > 0 ? operands[0] : "-", SECRET_SIZE_MAX, &plaintext, err) &&
            sealed_make_envelope(
                signer, kid, args->uri, wrapping_key, plaintext, args->context, &text, err) &&
-           tool_write_line(args->output, text, err);
+           tool_write_text(args->output, text, err);
 }
 
 const struct cli_command tool_seal_vault = {

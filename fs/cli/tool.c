@@ -98,19 +98,16 @@ static bool is_stdout(const char *path)
     return !path || strcmp(path, "-") == 0;
 }
 
-bool tool_write_line(const char *path, const char *text, struct err *err)
+bool tool_write_text(const char *path, const char *text, struct err *err)
 {
     if (is_stdout(path))
-        return tool_printf(err, "%s\n", text);
-    auto_buf line = BUF_INIT(8u << 20);
-    if (!buf_append_str(&line, text, err) || !buf_append_str(&line, "\n", err))
-        return false;
+        return tool_printf(err, isatty(STDOUT_FILENO) ? "%s\n" : "%s", text);
     if (!is_special(path))
-        return file_write(path, buf_bytes(&line), 0644, err);
+        return file_write(path, bytes_str(text), 0644, err);
     FILE *file = fopen(path, "we");
     if (!file)
         return err_set_errno(err, ERR_IO, "%s", path);
-    bool written = fwrite(line.data, 1, line.len, file) == line.len;
+    bool written = fputs(text, file) >= 0;
     return (fclose(file) == 0 && written) || err_set_errno(err, ERR_IO, "%s", path);
 }
 

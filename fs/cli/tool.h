@@ -13,8 +13,9 @@ bool tool_read(const char *path, size_t max, struct buf *out, struct err *err) M
 /* Plaintext to be sealed or uploaded: a file of any mode, or "-". */
 bool tool_read_secret(const char *path, size_t max, struct secret **ret_secret, struct err *err)
     MUST_CHECK;
-/* A line of text to standard output (`path` NULL or "-"), or to a new or replaced file; a device or pipe is written to. */
-bool tool_write_line(const char *path, const char *text, struct err *err) MUST_CHECK;
+/* Text to standard output (`path` NULL or "-"), or to a new or replaced file; a device or pipe is written to. Exactly the text: only
+ * a terminal gets a newline after it, because CoCo's guest refuses a sealed string with one. */
+bool tool_write_text(const char *path, const char *text, struct err *err) MUST_CHECK;
 /* Plaintext to standard output, or into a new file of mode 0600 that takes the place of an old one; a device or pipe is
  * written to. */
 bool tool_write_secret(const char *path, const struct secret *secret, struct err *err) MUST_CHECK;
