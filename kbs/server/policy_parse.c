@@ -314,6 +314,10 @@ static bool parse_rule(struct words *words, struct rule *rule, struct err *err)
     if (!verb)
         return false;
     rule->allow = strcmp(verb, "allow") == 0;
+    if (strcmp(verb, "package") == 0)
+        return err_set(err, ERR_FORMAT,
+            "this is Rego, which this server does not take; write rules such as \"allow team/** if "
+            "status affirming\" (RESOURCE POLICY in sealed-kbs(8))");
     if (!rule->allow && strcmp(verb, "deny") != 0)
         return err_set(
             err, ERR_FORMAT, "\"%.40s\" at the beginning; allow or deny is expected", verb);

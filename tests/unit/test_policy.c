@@ -37,7 +37,7 @@ static const struct bad_input bad[] = {
     {"quoted-pattern.policy", ERR_FORMAT, "not the text"},
     {"reference-value-bad-name.policy", ERR_FORMAT, "no name of a reference value"},
     {"reference-value-without-name.policy", ERR_FORMAT, "is missing"},
-    {"rego.policy", ERR_FORMAT, "allow or deny is expected"},
+    {"rego.policy", ERR_FORMAT, "this is Rego, which this server does not take"},
     {"seventeen-conditions.policy", ERR_FORMAT, "more than 16 conditions"},
     {"tee-with-dot.policy", ERR_FORMAT, "no name of a TEE"},
     {"text-not-utf8.policy", ERR_FORMAT, "not UTF-8"},
