@@ -478,7 +478,6 @@ static void resolver_forget(struct resolver *resolver, bool token)
 {
     struct resolve_sealed *self = self_of(resolver);
     resolve_keys_drop(&self->keys, NULL);
-    resolve_signers_drop(&self->signers);
     if (token && self->kbs)
         kbs_client_forget(self->kbs);
 }
@@ -511,7 +510,7 @@ static void resolver_free(struct resolver *resolver)
         free(wait);
     }
     resolve_keys_drop(&self->keys, NULL);
-    resolve_signers_drop(&self->signers);
+    resolve_signers_done(&self->signers);
     free(self);
 }
 
@@ -523,7 +522,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         return err_nomem(err);
     self->loop = loop;
     self->conf = *conf;
-    self->keys.keep_ms = self->signers.keep_ms = conf->keep_ms;
+    self->keys.keep_ms = conf->keep_ms;
     self->resolver = (struct resolver){.resolve = sealed_resolve,
         .cancel = sealed_cancel,
         .length_hint = sealed_length_hint,

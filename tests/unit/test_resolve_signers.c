@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "fs/resolve_signers.h"
@@ -45,90 +44,56 @@ static struct jwk *get(struct resolve_signers *signers, const char *name)
     return signer;
 }
 
-/* As if the file had been there for an hour: the age is what decides whether a change would show. */
-static void age(struct resolve_signers *signers, const char *name, struct jwk *signer)
-{
-    char path[128];
-    path_of(name, path);
-    resolve_signers_drop(signers);
-    assert_int_equal(stat(path, &signers->st), 0);
-    signers->path = strdup(path);
-    signers->signer = jwk_ref(signer);
-    signers->until_ms = INT64_MAX;
-}
-
-static void a_young_file_is_read_each_time(void **state)
+static void an_unchanged_file_is_parsed_once(void **state)
 {
     (void)state;
-    struct resolve_signers signers = {.keep_ms = 60000};
+    AUTO_DONE(resolve_signers_done) struct resolve_signers signers = {0};
     write_key("team");
     auto_jwk *first = get(&signers, "team");
     auto_jwk *second = get(&signers, "team");
-    assert_ptr_not_equal(first, second);
-    assert_null(signers.path);
+    assert_ptr_equal(first, second);
 }
 
-static void a_kept_signer_serves_its_own_file_only(void **state)
+static void a_changed_file_counts_at_once(void **state)
 {
     (void)state;
-    struct resolve_signers signers = {.keep_ms = 60000};
-    write_key("team");
-    write_key("other");
-    auto_jwk *first = get(&signers, "team");
-    age(&signers, "team", first);
-    auto_jwk *kept = get(&signers, "team");
-    assert_ptr_equal(kept, first);
-    auto_jwk *other = get(&signers, "other");
-    assert_ptr_not_equal(other, first);
-    resolve_signers_drop(&signers);
-}
-
-static void a_changed_file_is_read_again(void **state)
-{
-    (void)state;
-    struct resolve_signers signers = {.keep_ms = 60000};
+    AUTO_DONE(resolve_signers_done) struct resolve_signers signers = {0};
     struct err err = ERR_INIT;
     struct jwk *none = NULL;
     write_key("team");
     auto_jwk *first = get(&signers, "team");
-    age(&signers, "team", first);
-    signers.st.st_ctim.tv_nsec ^= 1; /* the one thing that a write of the same length must change */
+    write_key("team");
     auto_jwk *second = get(&signers, "team");
     assert_ptr_not_equal(second, first);
-
-    age(&signers, "team", first);
-    write_key("next");
-    char from[128], to[128];
-    path_of("next", from);
-    path_of("team", to);
-    assert_int_equal(rename(from, to), 0);
+    write_text("team", "{\"kty\":\"EC\"}");
+    assert_refused(
+        resolve_signers_get(&signers, dir, "team", &none, &err), &err, ERR_FORMAT, "crv");
+    write_key("team");
     auto_jwk *third = get(&signers, "team");
-    assert_ptr_not_equal(third, first);
-
-    age(&signers, "team", first);
-    assert_int_equal(unlink(to), 0);
+    assert_ptr_not_equal(third, second);
+    char path[128];
+    path_of("team", path);
+    assert_int_equal(unlink(path), 0);
     assert_refused(
         resolve_signers_get(&signers, dir, "team", &none, &err), &err, ERR_NOTFOUND, "team");
-    resolve_signers_drop(&signers);
+    assert_null(none);
 }
 
-static void time_ends_the_keeping(void **state)
+static void each_name_has_its_own_key(void **state)
 {
     (void)state;
-    struct resolve_signers signers = {.keep_ms = 60000};
+    AUTO_DONE(resolve_signers_done) struct resolve_signers signers = {0};
     write_key("team");
-    auto_jwk *first = get(&signers, "team");
-    age(&signers, "team", first);
-    signers.until_ms = 0;
-    auto_jwk *second = get(&signers, "team");
-    assert_ptr_not_equal(second, first);
-    resolve_signers_drop(&signers);
+    write_key("other");
+    auto_jwk *team = get(&signers, "team");
+    auto_jwk *other = get(&signers, "other");
+    assert_ptr_not_equal(team, other);
 }
 
 static void refuses_what_is_no_signer(void **state)
 {
     (void)state;
-    struct resolve_signers signers = {.keep_ms = 60000};
+    AUTO_DONE(resolve_signers_done) struct resolve_signers signers = {0};
     struct jwk *none = NULL;
     struct err err = ERR_INIT;
     static const char *const names[] = {"", ".", "..", ".team", "a/b", "../team"};
@@ -148,16 +113,15 @@ static void refuses_what_is_no_signer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_young_file_is_read_each_time),
-        cmocka_unit_test(a_kept_signer_serves_its_own_file_only),
-        cmocka_unit_test(a_changed_file_is_read_again),
-        cmocka_unit_test(time_ends_the_keeping),
+        cmocka_unit_test(an_unchanged_file_is_parsed_once),
+        cmocka_unit_test(a_changed_file_counts_at_once),
+        cmocka_unit_test(each_name_has_its_own_key),
         cmocka_unit_test(refuses_what_is_no_signer),
     };
     if (!mkdtemp(dir))
         return 1;
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
-    static const char *const files[] = {"team", "other", "next", "text"};
+    static const char *const files[] = {"team", "other", "text"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char path[128];
         path_of(files[i], path);
