@@ -32,17 +32,39 @@ static char *public_number(const struct jwk *jwk, const char *param, size_t widt
     return text;
 }
 
+#define POINT_MAX (1 + 2 * 48)
+
+/* x and y out of one encoded point: asked for apart, each costs a modular inverse. False when the key was imported in
+ * compressed form, which OpenSSL keeps to. */
+static bool encoded_point(const struct jwk *jwk, uint8_t ret_point[POINT_MAX])
+{
+    size_t len = 0;
+    bool done = EVP_PKEY_get_octet_string_param(
+                    jwk->pkey, OSSL_PKEY_PARAM_ENCODED_PUBLIC_KEY, ret_point, POINT_MAX, &len) == 1;
+    if (!done)
+        ossl_forget();
+    return done && len == 1 + 2 * jwk_field_size(jwk->kind) && ret_point[0] == 4;
+}
+
 static bool public_numbers(
     const struct jwk *jwk, char **ret_first, char **ret_second, struct err *err)
 {
     bool is_rsa = jwk->kind == JWK_RSA;
     size_t width = jwk_field_size(jwk->kind);
-    auto_free char *first =
-        public_number(jwk, is_rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X, width, err);
-    auto_free char *second =
-        first ? public_number(
-                    jwk, is_rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y, width, err)
-              : NULL;
+    uint8_t point[POINT_MAX];
+    auto_free char *first = NULL, *second = NULL;
+    if (!is_rsa && encoded_point(jwk, point)) {
+        first = b64_encode(B64_URL, bytes_of(point + 1, width));
+        second = b64_encode(B64_URL, bytes_of(point + 1 + width, width));
+        if (!first || !second)
+            return err_nomem(err);
+    } else {
+        first = public_number(
+            jwk, is_rsa ? OSSL_PKEY_PARAM_RSA_N : OSSL_PKEY_PARAM_EC_PUB_X, width, err);
+        second = first ? public_number(jwk,
+                             is_rsa ? OSSL_PKEY_PARAM_RSA_E : OSSL_PKEY_PARAM_EC_PUB_Y, width, err)
+                       : NULL;
+    }
     if (!second)
         return false;
     *ret_first = take_ptr(first);

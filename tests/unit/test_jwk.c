@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <openssl/core_names.h>
+#include <openssl/evp.h>
+
 #include "crypt/jwk.h"
 #include "tests/unit/inputs.h"
 
@@ -295,12 +298,31 @@ static void no_secret_is_left(void **state)
     assert_int_equal(count, 0);
 }
 
+static void a_point_kept_compressed_is_written_whole(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    static const enum jwk_kind kinds[] = {JWK_EC_P256, JWK_EC_P384};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        auto_jwk *key = NULL;
+        auto_json *whole = NULL, *compressed = NULL;
+        assert_done(jwk_generate(kinds[i], NULL, &key, &err), &err);
+        assert_done(jwk_public_json(key, NULL, &whole, &err), &err);
+        assert_int_equal(EVP_PKEY_set_utf8_string_param(jwk_pkey(key),
+                             OSSL_PKEY_PARAM_EC_POINT_CONVERSION_FORMAT, "compressed"),
+            1);
+        assert_done(jwk_public_json(key, NULL, &compressed, &err), &err);
+        assert_true(json_equal(whole, compressed));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thumbprint_of_rfc7638),
         cmocka_unit_test(rfc7517_keys_are_read),
         cmocka_unit_test(every_encoding_comes_back),
+        cmocka_unit_test(a_point_kept_compressed_is_written_whole),
         cmocka_unit_test(tee_pubkey_members),
         cmocka_unit_test(private_members_in_json),
         cmocka_unit_test(leading_zeros_stay),
