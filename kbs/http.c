@@ -448,7 +448,8 @@ static const struct outcome {
         "the host name cannot be resolved; check the URL and DNS"},
     {CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACH, "the proxy's name cannot be resolved"},
     {CURLE_OPERATION_TIMEDOUT, ERR_UNREACH, "no connection came about in time"},
-    {CURLE_GOT_NOTHING, ERR_UNREACH, "the connection was closed without an answer"},
+    {CURLE_GOT_NOTHING, ERR_UNREACH,
+        "the connection was closed without an answer (a broker with TLS is reached by https://)"},
     {CURLE_RECV_ERROR, ERR_UNREACH, "the connection broke while waiting for the answer"},
     {CURLE_SEND_ERROR, ERR_UNREACH, "the connection broke while sending"},
     {CURLE_PARTIAL_FILE, ERR_UNREACH, "the connection broke in the middle of the answer"},
@@ -497,7 +498,9 @@ static void explain(const struct http_call *call, CURLcode result, struct err *e
     }
     curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys_errno);
     if (result == CURLE_COULDNT_CONNECT && sys_errno != 0) {
-        err_set_at(err, ERR_UNREACH, (int)sys_errno, __FILE__, __LINE__, "%s: cannot connect",
+        err_set_at(err, ERR_UNREACH, (int)sys_errno, __FILE__, __LINE__,
+            "%s: cannot connect (does the key broker run there, and are host and port of the URL "
+            "right?)",
             call->origin);
         return;
     }

@@ -51,6 +51,19 @@ static bool check_name(const char *name, struct err *err)
     }
 }
 
+/* A PCR of the SHA-256 bank is 64 hex digits; a slip of the hand here would refuse every guest without a word. */
+static bool check_pcr(const char *name, const char *text, struct err *err)
+{
+    size_t digits = strspn(text, "0123456789abcdef");
+    if (strncmp(name, "tpm_pcr", 7) != 0 || (digits == 64 && text[64] == '\0'))
+        return true;
+    return err_set(err, ERR_CONFIG,
+        "\"%.80s\" is no value of %s: a PCR has 64 lower-case hex digits (on a guest: `sealed "
+        "attest "
+        "--evidence`)",
+        text, name);
+}
+
 static bool add_value(json_t *list, const char *text, bool integer, struct err *err)
 {
     int64_t number = 0;
@@ -86,7 +99,8 @@ static bool run_set(const void *options, char **operands, int operand_count, str
     if (!check_name(operands[0], err) || !json_build(&list, err, "[]"))
         return false;
     for (int i = 1; i < operand_count; i++)
-        if (!add_value(list, operands[i], args->integer, err))
+        if (!check_pcr(operands[0], operands[i], err) ||
+            !add_value(list, operands[i], args->integer, err))
             return false;
     json_t *value = args->single ? json_array_get(list, 0) : list;
     return sample_message(operands[0], value, &message, err) &&

@@ -104,6 +104,7 @@ equal "list" 2 "$("$sealed" kbs reference-value list --json "${admin[@]}" | jq l
 "$sealed" kbs reference-value list "${admin[@]}" >out
 check "and until when" grep -q "^tpm_pcr11  (until 20" out
 status "no name" 2 "$sealed" kbs reference-value set '../x' 1 "${admin[@]}"
+status "no value of a PCR" 2 "$sealed" kbs reference-value set tpm_pcr11 zzz "${admin[@]}"
 status "no integer" 2 "$sealed" kbs reference-value set --integer x seven "${admin[@]}"
 status "delete one" 0 "$sealed" kbs reference-value delete fw/minimum "${admin[@]}"
 status "it is gone" 11 "$sealed" kbs reference-value get fw/minimum "${admin[@]}"
