@@ -13,6 +13,7 @@ static bool members_for(const struct jwk *key, const char *const **ret_members, 
 {
     switch (jwk_kind(key)) {
     case JWK_EC_P256:
+    case JWK_EC_P521:
         *ret_members = ec_members;
         return true;
     case JWK_RSA:
@@ -22,7 +23,7 @@ static bool members_for(const struct jwk *key, const char *const **ret_members, 
     case JWK_OCT:
         break;
     }
-    return err_set(err, ERR_FORMAT, "tee-pubkey: only EC P-256 and RSA keys are taken");
+    return err_set(err, ERR_FORMAT, "tee-pubkey: only EC P-256, EC P-521 and RSA keys are taken");
 }
 
 /* Copies the texts of exactly these members: both ends must hash the same characters. */

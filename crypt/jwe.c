@@ -61,8 +61,8 @@ static bool check_algorithms(
 {
     const char *wanted = jwe_alg_for(recipient);
     if (!wanted)
-        return err_set(
-            err, ERR_CRYPTO, "a JWE opens with a P-256 or an RSA key; this key is of another kind");
+        return err_set(err, ERR_CRYPTO,
+            "a JWE opens with a P-256, a P-521 or an RSA key; this key is of another kind");
     if (strcmp(alg, wanted) != 0)
         return err_set(err, ERR_CRYPTO, "alg \"%.32s\"; this key takes %s", alg, wanted);
     if (strcmp(enc, enc_name) != 0)
@@ -76,8 +76,8 @@ static bool check_algorithms(
     return true;
 }
 
-static bool read_agreement(
-    struct header *header, const json_t *epk, const char *apu, const char *apv, struct err *err)
+static bool read_agreement(struct header *header, const struct jwk *recipient, const json_t *epk,
+    const char *apu, const char *apv, struct err *err)
 {
     header->apu = (struct buf)BUF_INIT(PARTY_MAX);
     header->apv = (struct buf)BUF_INIT(PARTY_MAX);
@@ -85,8 +85,9 @@ static bool read_agreement(
         return err_set(err, ERR_FORMAT, "header: member \"epk\" is missing");
     if (!jwk_from_json(epk, false, &header->epk, err))
         return err_wrap(err, "header: epk");
-    if (jwk_kind(header->epk) != JWK_EC_P256)
-        return err_set(err, ERR_CRYPTO, "header: epk is not on P-256");
+    if (jwk_kind(header->epk) != jwk_kind(recipient))
+        return err_set(err, ERR_CRYPTO, "header: epk is not on %s",
+            jwk_kind(recipient) == JWK_EC_P256 ? "P-256" : "P-521");
     return (!apu || b64_decode(B64_URL, bytes_str(apu), "header: apu", &header->apu, err)) &&
            (!apv || b64_decode(B64_URL, bytes_str(apv), "header: apv", &header->apv, err));
 }
@@ -120,7 +121,7 @@ static bool read_header(
                           : "b64");
     return check_algorithms(members.alg, members.enc, recipient, err) &&
            (jwk_kind(recipient) == JWK_RSA ||
-               read_agreement(header, members.epk, members.apu, members.apv, err));
+               read_agreement(header, recipient, members.epk, members.apu, members.apv, err));
 }
 
 static bool open_content(const struct envelope *text, const struct key32 *cek,
@@ -223,11 +224,12 @@ bool jwe_encrypt(
     uint8_t iv[AEAD_NONCE_SIZE];
     if (!alg || !check_algorithms(alg, enc_name, recipient, err))
         return alg ? false
-                   : err_set(err, ERR_CRYPTO, "a JWE is made for a P-256 or an RSA key only");
+                   : err_set(
+                         err, ERR_CRYPTO, "a JWE is made for a P-256, a P-521 or an RSA key only");
     if (plaintext.len > SECRET_SIZE_MAX)
         return err_set(err, ERR_FORMAT, "%zu bytes to encrypt; at most %u are taken", plaintext.len,
             SECRET_SIZE_MAX);
-    if (jwk_kind(recipient) == JWK_EC_P256 && !jwk_generate(JWK_EC_P256, NULL, &ephemeral, err))
+    if (jwk_kind(recipient) != JWK_RSA && !jwk_generate(jwk_kind(recipient), NULL, &ephemeral, err))
         return false;
     if (RAND_priv_bytes(cek.data, sizeof cek.data) != 1 || RAND_bytes(iv, sizeof iv) != 1)
         return err_set(err, ERR_INTERNAL, "random bytes: %s", ossl_reason());

@@ -15,6 +15,7 @@ static const struct {
     const char *name;
 } algs[] = {
     {JWK_EC_P256, "ECDH-ES+A256KW"},
+    {JWK_EC_P521, "ECDH-ES+A256KW"},
     {JWK_RSA, "RSA-OAEP-256"},
 };
 
@@ -26,20 +27,22 @@ const char *jwe_alg_for(const struct jwk *key)
     return NULL;
 }
 
-bool jwe_agree(const struct jwk *own, const struct jwk *peer, struct key32 *ret_z, struct err *err)
+bool jwe_agree(const struct jwk *own, const struct jwk *peer, struct jwe_z *ret_z, struct err *err)
 {
-    if (jwk_kind(own) != JWK_EC_P256 || jwk_kind(peer) != JWK_EC_P256)
-        return err_set(err, ERR_CRYPTO, "key agreement needs two keys on P-256");
+    enum jwk_kind kind = jwk_kind(own);
+    if ((kind != JWK_EC_P256 && kind != JWK_EC_P521) || jwk_kind(peer) != kind)
+        return err_set(err, ERR_CRYPTO, "key agreement needs two keys on P-256 or two on P-521");
     if (!jwk_is_private(own))
         return err_set(err, ERR_CRYPTO, "key agreement needs a private key; this one is public");
     auto_pkey_ctx *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, jwk_pkey(own), NULL);
-    auto_key32 z;
-    size_t len = sizeof z.data;
+    auto_jwe_z z = {0};
+    size_t want = kind == JWK_EC_P256 ? 32 : 66;
+    z.len = sizeof z.data;
     /* The peer's point was checked when it became a struct jwk: not once more here. */
     if (!ctx || EVP_PKEY_derive_init(ctx) != 1 ||
         EVP_PKEY_derive_set_peer_ex(ctx, jwk_pkey(peer), 0) != 1 ||
-        EVP_PKEY_derive(ctx, z.data, &len) != 1 || len != sizeof z.data)
-        return err_set(err, ERR_CRYPTO, "key agreement on P-256: %s", ossl_reason());
+        EVP_PKEY_derive(ctx, z.data, &z.len) != 1 || z.len != want)
+        return err_set(err, ERR_CRYPTO, "key agreement: %s", ossl_reason());
     *ret_z = z;
     return true;
 }
@@ -55,7 +58,7 @@ static void hash_wipe(struct hash *hash)
     secret_wipe(hash, sizeof *hash);
 }
 
-bool jwe_derive(const struct key32 *z, const char *algorithm, struct bytes apu, struct bytes apv,
+bool jwe_derive(const struct jwe_z *z, const char *algorithm, struct bytes apu, struct bytes apv,
     unsigned bits, struct key32 *ret_key, struct err *err)
 {
     uint8_t round[4], alg_len[4], apu_len[4], apv_len[4], key_bits[4];
@@ -64,7 +67,7 @@ bool jwe_derive(const struct key32 *z, const char *algorithm, struct bytes apu, 
     put_be32(apu_len, apu.len);
     put_be32(apv_len, apv.len);
     put_be32(key_bits, bits);
-    const struct bytes pieces[] = {bytes_of(round, 4), key32_bytes(z), bytes_of(alg_len, 4),
+    const struct bytes pieces[] = {bytes_of(round, 4), jwe_z_bytes(z), bytes_of(alg_len, 4),
         bytes_str(algorithm), bytes_of(apu_len, 4), apu, bytes_of(apv_len, 4), apv,
         bytes_of(key_bits, 4)};
     AUTO_DONE(hash_wipe) struct hash hash;
@@ -81,7 +84,7 @@ bool jwe_derive(const struct key32 *z, const char *algorithm, struct bytes apu, 
 static bool derive_kek(const struct jwk *own, const struct jwk *peer, struct bytes apu,
     struct bytes apv, struct key32 *ret_kek, struct err *err)
 {
-    auto_key32 z;
+    auto_jwe_z z;
     return jwe_agree(own, peer, &z, err) &&
            jwe_derive(&z, algs[0].name, apu, apv, 256, ret_kek, err);
 }

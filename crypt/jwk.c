@@ -15,12 +15,15 @@
 
 size_t jwk_field_size(enum jwk_kind kind)
 {
-    return kind == JWK_EC_P256 ? 32 : kind == JWK_EC_P384 ? 48 : 0;
+    return kind == JWK_EC_P256 ? 32 : kind == JWK_EC_P384 ? 48 : kind == JWK_EC_P521 ? 66 : 0;
 }
 
 const char *jwk_curve(enum jwk_kind kind)
 {
-    return kind == JWK_EC_P256 ? "P-256" : kind == JWK_EC_P384 ? "P-384" : NULL;
+    return kind == JWK_EC_P256   ? "P-256"
+           : kind == JWK_EC_P384 ? "P-384"
+           : kind == JWK_EC_P521 ? "P-521"
+                                 : NULL;
 }
 
 struct jwk *jwk_ref(struct jwk *jwk)
@@ -89,15 +92,18 @@ static bool find_kind(EVP_PKEY *pkey, enum jwk_kind *ret_kind, struct err *err)
         EVP_PKEY_get_group_name(pkey, group, sizeof group, &len) != 1) {
         ossl_forget();
         const char *name = EVP_PKEY_get0_type_name(pkey);
-        return err_set(err, ERR_FORMAT, "key of type %s; EC on P-256 or P-384 and RSA are taken",
+        return err_set(err, ERR_FORMAT,
+            "key of type %s; EC on P-256, P-384 or P-521 and RSA are taken",
             name ? name : "unknown");
     }
     if (strcmp(group, "prime256v1") == 0 || strcmp(group, "P-256") == 0)
         *ret_kind = JWK_EC_P256;
     else if (strcmp(group, "secp384r1") == 0 || strcmp(group, "P-384") == 0)
         *ret_kind = JWK_EC_P384;
+    else if (strcmp(group, "secp521r1") == 0 || strcmp(group, "P-521") == 0)
+        *ret_kind = JWK_EC_P521;
     else
-        return err_set(err, ERR_FORMAT, "EC key on %s; P-256 and P-384 are taken", group);
+        return err_set(err, ERR_FORMAT, "EC key on %s; P-256, P-384 and P-521 are taken", group);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON Web Keys (RFC 7517, RFC 7518 section 6): EC P-256 and P-384, RSA 2048..4096, oct (symmetric). An opaque,
+ * JSON Web Keys (RFC 7517, RFC 7518 section 6): EC P-256, P-384 and P-521, RSA 2048..4096, oct (symmetric). An opaque,
  * counted, immutable key around an EVP_PKEY, with the kid, alg and use it came with. Points must lie on the curve,
  * coordinates have the full field width, a private part must match the public one, RSA below 2048 bits and e < 65537
  * are refused (the primes of a private RSA key are tested: some 60 ms). Private key text is read by a scanner over locked memory, never through JSON values.
@@ -14,7 +14,7 @@
 
 #define JWK_TEXT_MAX 16384
 
-enum jwk_kind { JWK_EC_P256, JWK_EC_P384, JWK_RSA, JWK_OCT };
+enum jwk_kind { JWK_EC_P256, JWK_EC_P384, JWK_EC_P521, JWK_RSA, JWK_OCT };
 
 struct jwk;
 

@@ -111,9 +111,11 @@ static bool decode_ec(struct arena *arena, const struct jwk_members *members, bo
     if (!need_member(members, JWK_CRV, err))
         return false;
     struct bytes crv = members->text[JWK_CRV];
-    numbers->kind = bytes_equal(crv, bytes_str("P-256")) ? JWK_EC_P256 : JWK_EC_P384;
-    if (!bytes_equal(crv, bytes_str(jwk_curve(numbers->kind))))
-        return err_set(err, ERR_FORMAT, "curve (crv) \"%.*s\"; P-256 and P-384 are taken",
+    for (numbers->kind = JWK_EC_P256; jwk_curve(numbers->kind); numbers->kind++)
+        if (bytes_equal(crv, bytes_str(jwk_curve(numbers->kind))))
+            break;
+    if (!jwk_curve(numbers->kind))
+        return err_set(err, ERR_FORMAT, "curve (crv) \"%.*s\"; P-256, P-384 and P-521 are taken",
             crv.len < 32 ? (int)crv.len : 32, (const char *)crv.data);
     size_t width = jwk_field_size(numbers->kind);
     return get_number(arena, members, JWK_X, width, &numbers->x, err) &&

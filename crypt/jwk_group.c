@@ -11,7 +11,7 @@
 #include "crypt/jwk_internal.h"
 
 /* Parameters alone, read by all threads and never changed; NULL when OpenSSL could not make it. */
-static EVP_PKEY *groups[2];
+static EVP_PKEY *groups[JWK_EC_P521 + 1];
 
 static EVP_PKEY *make_group(enum jwk_kind kind)
 {
@@ -28,15 +28,15 @@ static EVP_PKEY *make_group(enum jwk_kind kind)
 
 static void make_groups(void)
 {
-    groups[0] = make_group(JWK_EC_P256);
-    groups[1] = make_group(JWK_EC_P384);
+    for (enum jwk_kind kind = JWK_EC_P256; kind <= JWK_EC_P521; kind++)
+        groups[kind] = make_group(kind);
 }
 
 static bool find_group(enum jwk_kind kind, EVP_PKEY **ret_group, struct err *err)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, make_groups);
-    EVP_PKEY *group = groups[kind == JWK_EC_P256 ? 0 : 1];
+    EVP_PKEY *group = groups[kind];
     if (!group)
         return err_set(err, ERR_INTERNAL, "curve %s: %s", jwk_curve(kind), ossl_reason());
     *ret_group = group;

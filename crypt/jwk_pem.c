@@ -62,6 +62,7 @@ static bool der_take_small(struct bytes *in, uint8_t wanted)
 
 static const uint8_t oid_p256[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07};
 static const uint8_t oid_p384[] = {0x2b, 0x81, 0x04, 0x00, 0x22};
+static const uint8_t oid_p521[] = {0x2b, 0x81, 0x04, 0x00, 0x23};
 static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
 static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
 #define OID(bytes) bytes_of(bytes, sizeof bytes)
@@ -73,6 +74,7 @@ static bool take_curve(struct bytes *in, enum jwk_kind *ret_kind)
         return false;
     *ret_kind = bytes_equal(oid, OID(oid_p256))   ? JWK_EC_P256
                 : bytes_equal(oid, OID(oid_p384)) ? JWK_EC_P384
+                : bytes_equal(oid, OID(oid_p521)) ? JWK_EC_P521
                                                   : JWK_OCT;
     return *ret_kind != JWK_OCT;
 }
@@ -89,7 +91,7 @@ static bool read_ec(struct bytes der, enum jwk_kind kind, struct jwk **ret_jwk, 
     if (der_take(&seq, DER_CONTEXT(0), &part)) {
         enum jwk_kind own;
         if (!take_curve(&part, &own) || (kind != JWK_OCT && own != kind))
-            return err_set(err, ERR_FORMAT, "EC key on a curve other than P-256 and P-384");
+            return err_set(err, ERR_FORMAT, "EC key on a curve other than P-256, P-384 and P-521");
         kind = own;
     }
     size_t width = jwk_field_size(kind);
@@ -138,7 +140,7 @@ static bool read_pkcs8(struct bytes der, struct jwk **ret_jwk, struct err *err)
     if (!bytes_equal(oid, OID(oid_ec)))
         return err_set(err, ERR_FORMAT, "private key that is neither EC nor RSA");
     if (!take_curve(&algorithm, &kind))
-        return err_set(err, ERR_FORMAT, "EC key on a curve other than P-256 and P-384");
+        return err_set(err, ERR_FORMAT, "EC key on a curve other than P-256, P-384 and P-521");
     return read_ec(key, kind, ret_jwk, err);
 }
 

@@ -8,7 +8,7 @@
 #include "crypt/base/b64.h"
 #include "crypt/hash.h"
 
-#define FIELD_MAX  48
+#define FIELD_MAX  66
 #define NUMBER_MAX 512
 
 /* Members of a public number as base64url: `width` 0 for the shortest form. malloc'd; NULL after

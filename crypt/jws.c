@@ -234,7 +234,8 @@ static bool alg_of_key(const struct jwk *key, enum jws_alg *ret_alg, struct err 
             return check_key(*ret_alg, key, err);
         }
     }
-    return err_set(err, ERR_CRYPTO, "a symmetric key cannot sign; use a P-256, P-384 or RSA key");
+    return err_set(
+        err, ERR_CRYPTO, "a key of this type cannot sign; use a P-256, P-384 or RSA key");
 }
 
 /* alg, kid, then the caller's members: some readers print the header as it comes. */

@@ -48,6 +48,9 @@ static bool load_key(const char *path, struct jwk **ret_key, struct err *err)
             path);
     if (jwk_kind(key) == JWK_OCT)
         return err_set(err, ERR_CONFIG, "administrator's key %s is no public key", path);
+    if (jwk_kind(key) == JWK_EC_P521)
+        return err_set(err, ERR_CONFIG,
+            "administrator's key %s is on P-521; P-256, P-384 and RSA keys sign here", path);
     *ret_key = take_ptr(key);
     return true;
 }

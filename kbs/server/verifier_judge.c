@@ -62,8 +62,8 @@ static bool check_tee_pubkey(const struct proto_attest *attest, struct binding *
     auto_jwk *key = NULL;
     if (runtime_tee_pubkey_check(attest->tee_pubkey, &binding->tee_pubkey, &key, err))
         return true;
-    return note(
-        verdict, "tee-pubkey", "an EC P-256 (ECDH-ES+A256KW) or RSA (RSA-OAEP-256) JWK", err);
+    return note(verdict, "tee-pubkey",
+        "an EC P-256 or P-521 (ECDH-ES+A256KW) or RSA (RSA-OAEP-256) JWK", err);
 }
 
 /* The parts around the evidence. *ret_binding has a tee_pubkey unless that was refused. */

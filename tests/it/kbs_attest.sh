@@ -233,6 +233,7 @@ refused "sample evidence is not affirming" PolicyDeny client get "$DIR/s" defaul
 reference '{"launch_digest":["abcde"],"svn":["1"],"major_version":["1"],"minimum_minor_version":["4"]}' >/dev/null
 policy 'allow default/** if tee sample'
 equal "read with sample evidence" "the secret" "$(client read default/key/1 --tee sample)"
+equal "by a guest whose key is on P-521" "the secret" "$(client read default/key/1 --tee sample --curve P-521)"
 equal "by 32 guests at once" "the secret" "$(client many default/key/1 --guests 32)"
 explained "sample evidence for another nonce" sample.report-data "" handshake "$DIR/b" sample --damage report-data
 ended() { [ "$((SECONDS - began))" -ge 7 ]; }

@@ -113,14 +113,16 @@ def software_quote(key, qualification, pcrs):
 class Guest:
     """One session. `keep` gives what a state file holds, `Guest.kept` takes it back."""
 
-    def __init__(self, url, ca=None):
+    curves = {"P-256": ec.SECP256R1(), "P-521": ec.SECP521R1()}
+
+    def __init__(self, url, ca=None, curve="P-256"):
         self.url = url
         self.http = requests.Session()
         self.http.trust_env = False  # neither a proxy nor other certificates from the environment
         self.http.verify = ca if ca else True
         self.http.headers["User-Agent"] = "attestation-agent-kbs-client/0.1.0"
         self.tee = self.nonce = self.body = self.token = None
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key = ec.generate_private_key(self.curves[curve])
 
     def post(self, path, body):
         data = body if isinstance(body, (bytes, str)) else json.dumps(body)
@@ -151,8 +153,10 @@ class Guest:
 
     def tee_pubkey(self):
         numbers = self.key.public_key().public_numbers()
-        return {"kty": "EC", "crv": "P-256", "alg": "ECDH-ES+A256KW", "x": url64(numbers.x.to_bytes(32, "big")),
-                "y": url64(numbers.y.to_bytes(32, "big"))}
+        crv = next(name for name, curve in self.curves.items() if curve.name == self.key.curve.name)
+        width = (self.key.key_size + 7) // 8
+        return {"kty": "EC", "crv": crv, "alg": "ECDH-ES+A256KW", "x": url64(numbers.x.to_bytes(width, "big")),
+                "y": url64(numbers.y.to_bytes(width, "big"))}
 
     def report_data(self, nonce):
         # RFC 8785 of these members: sorted names, no blanks; all of it is ASCII.
@@ -229,7 +233,7 @@ class Guest:
         protected = url64(json.dumps(again, separators=(",", ":")).encode())
         epk = header["epk"]
         point = ec.EllipticCurvePublicNumbers(int.from_bytes(unurl64(epk["x"]), "big"), int.from_bytes(unurl64(epk["y"]), "big"),
-                                              ec.SECP256R1()).public_key()
+                                              self.curves[epk["crv"]]).public_key()
         alg = header["alg"].encode()
         info = struct.pack(">I", len(alg)) + alg + struct.pack(">III", 0, 0, 256)
         kek = ConcatKDFHash(hashes.SHA256(), 32, info).derive(self.key.exchange(ec.ECDH(), point))
@@ -374,7 +378,7 @@ def run_token(args):
 
 def run_read(args):
     """As a real client: first without a session, then the handshake."""
-    guest = Guest(args.url, args.ca)
+    guest = Guest(args.url, args.ca, args.curve)
     try:
         guest.get(args.path)
         sys.exit("a resource without attestation")
@@ -444,7 +448,9 @@ def main():
     sub.add_argument("--print", action="store_true")
     command("get", run_get, "state", "path").add_argument("--bearer", action="store_true", help="token in the header, no cookie")
     command("token", run_token, "state")
-    command("read", run_read, "path").add_argument("--tee", default="sample")
+    sub = command("read", run_read, "path")
+    sub.add_argument("--tee", default="sample")
+    sub.add_argument("--curve", choices=list(Guest.curves), default="P-256", help="of the guest's key")
     sub = command("many", run_many, "path")
     sub.add_argument("--tee", default="sample")
     sub.add_argument("--guests", type=int, default=32)

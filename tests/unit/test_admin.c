@@ -243,6 +243,10 @@ static void bad_configurations(void **state)
     assert_refused(admin_new(&conf, &admin, &err), &err, ERR_CONFIG, "public half");
     keys[0] = oct_path;
     assert_false(admin_new(&conf, &admin, &err));
+    auto_jwk *p521 = NULL;
+    assert_done(jwk_generate(JWK_EC_P521, NULL, &p521, &err), &err);
+    save(p521, "oct", oct_path, false);
+    assert_refused(admin_new(&conf, &admin, &err), &err, ERR_CONFIG, "is on P-521");
     static char missing[] = "/nonexistent/key";
     keys[0] = missing;
     assert_refused(admin_new(&conf, &admin, &err), &err, ERR_NOTFOUND, "/nonexistent/key");

@@ -41,11 +41,12 @@ static void agreement_of_rfc7518(void **state)
     struct err err = ERR_INIT;
     auto_jwk *alice = load("vectors/jose/rfc7518-c-alice.jwk"),
              *bob = load("vectors/jose/rfc7518-c-bob.jwk");
-    struct key32 z, other, key;
+    struct jwe_z z, other;
+    struct key32 key;
     assert_done(jwe_agree(alice, bob, &z, &err), &err);
     assert_done(jwe_agree(bob, alice, &other, &err), &err);
-    assert_hex(key32_bytes(&z), "9e56d91d817135d372834283bf84269cfb316ea3da806a48f6daa7798cfe90c4");
-    assert_memory_equal(&z, &other, sizeof z);
+    assert_hex(jwe_z_bytes(&z), "9e56d91d817135d372834283bf84269cfb316ea3da806a48f6daa7798cfe90c4");
+    assert_true(bytes_equal(jwe_z_bytes(&z), jwe_z_bytes(&other)));
     assert_done(
         jwe_derive(&z, "A128GCM", bytes_str("Alice"), bytes_str("Bob"), 128, &key, &err), &err);
     auto_free char *text = b64_encode(B64_URL, bytes_of(key.data, 16));
@@ -63,7 +64,11 @@ static void agreement_needs_the_right_keys(void **state)
     auto_jwk *alice = load("vectors/jose/rfc7518-c-alice.jwk");
     auto_jwk *public = load("vectors/jose/rfc7517-a1-ec.jwk"),
              *rsa = load("vectors/jose/rfc7517-c1-rsa.jwk");
-    struct key32 z;
+    auto_jwk *p521 = NULL;
+    struct jwe_z z;
+    assert_done(jwk_generate(JWK_EC_P521, NULL, &p521, &err), &err);
+    assert_refused(jwe_agree(alice, p521, &z, &err), &err, ERR_CRYPTO, "two on P-521");
+    assert_refused(jwe_agree(p521, alice, &z, &err), &err, ERR_CRYPTO, "two on P-521");
     assert_refused(jwe_agree(public, alice, &z, &err), &err, ERR_CRYPTO, "private key");
     assert_refused(jwe_agree(alice, rsa, &z, &err), &err, ERR_CRYPTO, "P-256");
 }
@@ -79,6 +84,7 @@ static void vectors_open(void **state)
         {"vectors/jose/party-info.jwe", "vectors/jose/rfc7518-c-alice.jwk", "hello"},
         {"vectors/jose/unknown-members.jwe", "vectors/jose/rfc7518-c-alice.jwk", "hello"},
         {"vectors/jose/rsa-oaep-256.jwe", "vectors/jose/rfc7517-c1-rsa.jwk", "hello"},
+        {"vectors/jose/p-521.jwe", "vectors/jose/p-521.jwk", "hello"},
         {"vectors/jose/trustee.jwe", "vectors/jose/trustee.pem", thirty_two},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -113,7 +119,7 @@ static void worked_example_is_written(void **state)
 static void what_is_encrypted_opens(void **state)
 {
     (void)state;
-    static const enum jwk_kind kinds[] = {JWK_EC_P256, JWK_RSA};
+    static const enum jwk_kind kinds[] = {JWK_EC_P256, JWK_EC_P521, JWK_RSA};
     static const size_t sizes[] = {0, 1, 4096, 100000, SECRET_SIZE_MAX};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct err err = ERR_INIT;
@@ -166,8 +172,8 @@ static void the_key_decides(void **state)
         jwe_decrypt(bytes_str(text), oct, &none, &err), &err, ERR_CRYPTO, "another kind");
     assert_refused(
         jwe_decrypt(bytes_str(text), p384, &none, &err), &err, ERR_CRYPTO, "another kind");
-    assert_refused(jwe_encrypt(p384, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "P-256 or an RSA");
-    assert_refused(jwe_encrypt(oct, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "P-256 or an RSA");
+    assert_refused(jwe_encrypt(p384, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "P-521 or an RSA");
+    assert_refused(jwe_encrypt(oct, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "P-521 or an RSA");
     assert_refused(
         jwe_encrypt(for_signing, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "use \"sig\"");
     assert_int_equal(out.len, 0);

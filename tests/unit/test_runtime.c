@@ -76,6 +76,7 @@ static void test_own_keys(void **state)
 {
     (void)state;
     own_key_round_trip(JWK_EC_P256, 5);
+    own_key_round_trip(JWK_EC_P521, 5);
     own_key_round_trip(JWK_RSA, 4);
 }
 
