@@ -1,136 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One resolution is a chain of steps, each either immediate or a fetch:
+ *     parse -> signer key -> verify -> context and name rules -> secret or wrapping key -> open
+ */
 #include "fs/resolve_sealed.h"
 
 #include <limits.h>
 #include <string.h>
 
-#include "crypt/sealed.h"
-#include "fs/resolve_changes.h"
-#include "fs/resolve_keys.h"
-#include "fs/resolve_signers.h"
-
-/*
- * One resolution is a chain of steps, each either immediate or a fetch:
- *     parse -> signer key -> verify -> context and name rules -> secret or wrapping key -> open
- * A call starts from a zero timer, so that its callback never runs inside resolve().
- */
-struct resolver_call {
-    struct resolve_sealed *owner;
-    struct resolver_call *next;
-    struct sealed *sealed; /* NULL for fetch() and attest() */
-    char *path;
-    char *blob;
-    size_t blob_len;
-    char *resource; /* URI of what is being fetched, then of the result */
-    int64_t deadline_ms;
-    struct loop_timer *soon;
-    struct kbs_fetch *fetch;
-    bool key_was_kept; /* the signer or wrapping key in use came from the keeper, not fresh from the
-                          KBS */
-    resolve_fn *fn;
-    void *arg;
-};
-
-struct resolve_sealed {
-    struct resolver resolver; /* first: the interface */
-    struct loop *loop;
-    struct kbs_client *kbs;
-    struct resolve_sealed_conf conf;
-    struct resolve_keys keys;
-    struct resolve_signers signers;
-    struct resolver_call *calls;
-    struct attest_wait *waits;
-};
-
-/* kbs_client_attest has no cancel: the wait of a call that ended before the answer came names no call any more. It
- * must not be left to compare addresses, since the next call, perhaps one for a secret, may get the same. */
-struct attest_wait {
-    struct attest_wait *next;
-    struct resolve_sealed *owner;
-    struct resolver_call *call;
-};
-
-static void call_free(struct resolver_call *call)
-{
-    for (struct attest_wait *wait = call->owner->waits; wait; wait = wait->next)
-        if (wait->call == call)
-            wait->call = NULL;
-    for (struct resolver_call **at = &call->owner->calls; *at; at = &(*at)->next)
-        if (*at == call) {
-            *at = call->next;
-            break;
-        }
-    loop_timer_free(call->soon);
-    kbs_fetch_cancel(call->fetch);
-    sealed_free(call->sealed);
-    free(call->path);
-    free(call->blob);
-    free(call->resource);
-    free(call);
-}
-
-static void call_fail(struct resolver_call *call, struct err *err)
-{
-    if (call->path)
-        err_wrap(err, "%s", call->path);
-    resolve_fn *fn = call->fn;
-    void *arg = call->arg;
-    struct err copy = *err;
-    call_free(call);
-    fn(arg, NULL, &copy);
-}
-
-static void call_succeed(struct resolver_call *call, struct secret *plaintext)
-{
-    /* The call goes first, so that the receiver may free the resolver; the plaintext outlives it by
-     * a reference. */
-    auto_secret *held = secret_ref(plaintext);
-    auto_free char *resource = take_ptr(call->resource);
-    resolve_fn *fn = call->fn;
-    void *arg = call->arg;
-    struct err none = ERR_INIT;
-    struct resolve_result result = {held, resource ? resource : ""};
-    call_free(call);
-    fn(arg, &result, &none);
-}
-
-static bool call_resource(struct resolver_call *call, const char *uri, struct err *err)
-{
-    char *copy = strdup(uri);
-    if (!copy)
-        return err_nomem(err);
-    free(call->resource);
-    call->resource = copy;
-    return true;
-}
-
-static bool no_kbs(struct err *err)
-{
-    return err_set(err, ERR_CONFIG, "no key broker is configured: set url in section [kbs]");
-}
-
-/* A broker whose answers make no sense is no fault of the sealed file: EBADMSG would send people to the wrong place. */
-static bool blame_broker(struct err *err)
-{
-    if (err->code == ERR_FORMAT)
-        err->code = ERR_IO;
-    return false;
-}
-
-static bool call_fetch(
-    struct resolver_call *call, const char *uri, kbs_fetch_fn *fn, struct err *err)
-{
-    struct kbs_uri parsed;
-    int64_t left = call->deadline_ms - loop_now_ms();
-    if (!kbs_uri_parse(uri, &parsed, err) || !call_resource(call, uri, err))
-        return false;
-    if (!call->owner->kbs)
-        return no_kbs(err);
-    if (left <= 0)
-        return err_set(err, ERR_TIMEOUT, "no time left to fetch %s", uri);
-    return kbs_client_fetch(call->owner->kbs, &parsed, left, fn, call, &call->fetch, err) ||
-           blame_broker(err);
-}
+#include "fs/resolve_private.h"
 
 /* ---- open: the last step ---- */
 
@@ -161,7 +39,7 @@ static void call_material_arrived(void *arg, struct secret *fetched, const struc
     call->fetch = NULL;
     if (!fetched) {
         struct err copy = *err; /* kbs/client has named the resource and the broker */
-        blame_broker(&copy);
+        resolve_blame_broker(&copy);
         call_fail(call, &copy);
         return;
     }
@@ -246,7 +124,7 @@ static void call_signer_arrived(void *arg, struct secret *fetched, const struct 
     call->fetch = NULL;
     if (!fetched) {
         err_wrap(&copy, "signing key");
-        blame_broker(&copy);
+        resolve_blame_broker(&copy);
         call_fail(call, &copy);
         return;
     }
@@ -331,38 +209,11 @@ static void call_start(void *arg)
 }
 
 /* ---- the interface ---- */
-
-static struct resolve_sealed *self_of(struct resolver *resolver)
-{
-    return CONTAINER_OF(resolver, struct resolve_sealed, resolver);
-}
-
-static bool call_new(struct resolve_sealed *self, loop_fn *start, int64_t timeout_ms,
-    resolve_fn *fn, void *arg, struct resolver_call **ret_call, struct err *err)
-{
-    struct resolver_call *call = calloc(1, sizeof *call);
-    if (!call)
-        return err_nomem(err);
-    *call = (struct resolver_call){.owner = self,
-        .next = self->calls,
-        .deadline_ms = loop_now_ms() + timeout_ms,
-        .fn = fn,
-        .arg = arg};
-    self->calls = call;
-    if (!loop_timer_new(self->loop, start, call, &call->soon, err)) {
-        call_free(call);
-        return false;
-    }
-    loop_timer_set(call->soon, 0);
-    *ret_call = call;
-    return true;
-}
-
 static bool sealed_resolve(struct resolver *resolver, const struct resolve_request *request,
     resolve_fn *fn, void *arg, struct resolver_call **ret_call, struct err *err)
 {
     struct resolver_call *call;
-    if (!call_new(self_of(resolver), call_start, request->timeout_ms, fn, arg, &call, err))
+    if (!call_new(resolve_self(resolver), call_start, request->timeout_ms, fn, arg, &call, err))
         return false;
     call->path = strdup(request->path ? request->path : "");
     call->blob = malloc(request->blob.len + 1);
@@ -384,131 +235,13 @@ static void sealed_cancel(struct resolver *resolver, struct resolver_call *call)
         call_free(call);
 }
 
-static void call_fetch_arrived(void *arg, struct secret *plaintext, const struct err *err)
-{
-    struct resolver_call *call = arg;
-    struct err copy = *err;
-    call->fetch = NULL;
-    if (plaintext) {
-        call_succeed(call, plaintext);
-        return;
-    }
-    blame_broker(&copy);
-    call_fail(call, &copy);
-}
-
-static void call_fetch_start(void *arg)
-{
-    struct resolver_call *call = arg;
-    struct err err = ERR_INIT;
-    auto_free char *uri = take_ptr(call->blob);
-    if (!call_fetch(call, uri, call_fetch_arrived, &err))
-        call_fail(call, &err);
-}
-
-static bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t timeout_ms,
-    resolve_fn *fn, void *arg, struct resolver_call **ret_call, struct err *err)
-{
-    struct kbs_uri parsed;
-    struct resolver_call *call;
-    if (!kbs_uri_parse(uri, &parsed, err) ||
-        !call_new(self_of(resolver), call_fetch_start, timeout_ms, fn, arg, &call, err))
-        return false;
-    call->blob = strdup(uri);
-    if (!call->blob) {
-        call_free(call);
-        return err_nomem(err);
-    }
-    *ret_call = call;
-    return true;
-}
-
-static void wait_unlink(struct attest_wait *wait)
-{
-    for (struct attest_wait **at = &wait->owner->waits; *at; at = &(*at)->next)
-        if (*at == wait) {
-            *at = wait->next;
-            break;
-        }
-}
-
-static void call_attested(void *arg, const char *token, const struct err *err)
-{
-    auto_free struct attest_wait *wait = arg;
-    struct resolver_call *call = wait->call;
-    wait_unlink(wait);
-    struct err copy = *err;
-    auto_secret *text = NULL;
-    if (!call)
-        return;
-    if (token && secret_copy(bytes_str(token), &text, &copy))
-        call_succeed(call, text);
-    else
-        call_fail(call, &copy);
-}
-
-static void call_attest_start(void *arg)
-{
-    struct resolver_call *call = arg;
-    struct err err = ERR_INIT;
-    struct resolve_sealed *self = call->owner;
-    struct attest_wait *wait = self->kbs ? malloc(sizeof *wait) : NULL;
-    if (!wait) {
-        self->kbs ? err_nomem(&err) : no_kbs(&err);
-        call_fail(call, &err);
-        return;
-    }
-    *wait = (struct attest_wait){self->waits, self, call};
-    self->waits = wait;
-    if (!kbs_client_attest(
-            self->kbs, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
-        wait_unlink(wait);
-        free(wait);
-        call_fail(call, &err);
-    }
-}
-
-static bool resolver_attest(struct resolver *resolver, int64_t timeout_ms, resolve_fn *fn,
-    void *arg, struct resolver_call **ret_call, struct err *err)
-{
-    return call_new(self_of(resolver), call_attest_start, timeout_ms, fn, arg, ret_call, err);
-}
-
-static void resolver_forget(struct resolver *resolver, bool token)
-{
-    struct resolve_sealed *self = self_of(resolver);
-    resolve_keys_drop(&self->keys, NULL);
-    if (token && self->kbs)
-        kbs_client_forget(self->kbs);
-}
-
-static bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err)
-{
-    struct resolve_sealed *self = self_of(resolver);
-    struct kbs_client_state state = {0};
-    auto_json *changed = NULL;
-    if (self->kbs)
-        kbs_client_state(self->kbs, &state);
-    if (!resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
-        return false;
-    return json_build(ret_json, err, "{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url",
-        self->conf.kbs.url ? self->conf.kbs.url : "", "token", state.has_token, "token_expires_at",
-        (json_int_t)state.token_expires_at, "handshakes", (json_int_t)state.handshakes,
-        "handshakes_failed", (json_int_t)state.handshakes_failed, "fetches",
-        (json_int_t)state.fetches, "since", (json_int_t)state.accepted_at, "changed", changed);
-}
-
 static void resolver_free(struct resolver *resolver)
 {
-    struct resolve_sealed *self = self_of(resolver);
+    struct resolve_sealed *self = resolve_self(resolver);
     while (self->calls)
         call_free(self->calls);
     kbs_client_free(self->kbs);
-    while (self->waits) {
-        struct attest_wait *wait = self->waits;
-        wait_unlink(wait);
-        free(wait);
-    }
+    resolve_waits_free(self);
     resolve_keys_drop(&self->keys, NULL);
     resolve_signers_done(&self->signers);
     free(self);

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the control socket asks of the resolver besides sealed strings: a resource, a token, to forget, to describe itself. */
+#include "fs/resolve_changes.h"
+#include "fs/resolve_private.h"
+
+#include <string.h>
+
+static void call_fetch_arrived(void *arg, struct secret *plaintext, const struct err *err)
+{
+    struct resolver_call *call = arg;
+    struct err copy = *err;
+    call->fetch = NULL;
+    if (plaintext) {
+        call_succeed(call, plaintext);
+        return;
+    }
+    resolve_blame_broker(&copy);
+    call_fail(call, &copy);
+}
+
+static void call_fetch_start(void *arg)
+{
+    struct resolver_call *call = arg;
+    struct err err = ERR_INIT;
+    auto_free char *uri = take_ptr(call->blob);
+    if (!call_fetch(call, uri, call_fetch_arrived, &err))
+        call_fail(call, &err);
+}
+
+bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t timeout_ms, resolve_fn *fn,
+    void *arg, struct resolver_call **ret_call, struct err *err)
+{
+    struct kbs_uri parsed;
+    struct resolver_call *call;
+    if (!kbs_uri_parse(uri, &parsed, err) ||
+        !call_new(resolve_self(resolver), call_fetch_start, timeout_ms, fn, arg, &call, err))
+        return false;
+    call->blob = strdup(uri);
+    if (!call->blob) {
+        call_free(call);
+        return err_nomem(err);
+    }
+    *ret_call = call;
+    return true;
+}
+
+static void wait_unlink(struct attest_wait *wait)
+{
+    for (struct attest_wait **at = &wait->owner->waits; *at; at = &(*at)->next)
+        if (*at == wait) {
+            *at = wait->next;
+            break;
+        }
+}
+
+static void call_attested(void *arg, const char *token, const struct err *err)
+{
+    auto_free struct attest_wait *wait = arg;
+    struct resolver_call *call = wait->call;
+    wait_unlink(wait);
+    struct err copy = *err;
+    auto_secret *text = NULL;
+    if (!call)
+        return;
+    if (token && secret_copy(bytes_str(token), &text, &copy))
+        call_succeed(call, text);
+    else
+        call_fail(call, &copy);
+}
+
+static void call_attest_start(void *arg)
+{
+    struct resolver_call *call = arg;
+    struct err err = ERR_INIT;
+    struct resolve_sealed *self = call->owner;
+    struct attest_wait *wait = self->kbs ? malloc(sizeof *wait) : NULL;
+    if (!wait) {
+        self->kbs ? err_nomem(&err) : resolve_no_kbs(&err);
+        call_fail(call, &err);
+        return;
+    }
+    *wait = (struct attest_wait){self->waits, self, call};
+    self->waits = wait;
+    if (!kbs_client_attest(
+            self->kbs, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
+        wait_unlink(wait);
+        free(wait);
+        call_fail(call, &err);
+    }
+}
+
+bool resolver_attest(struct resolver *resolver, int64_t timeout_ms, resolve_fn *fn, void *arg,
+    struct resolver_call **ret_call, struct err *err)
+{
+    return call_new(resolve_self(resolver), call_attest_start, timeout_ms, fn, arg, ret_call, err);
+}
+
+void resolver_forget(struct resolver *resolver, bool token)
+{
+    struct resolve_sealed *self = resolve_self(resolver);
+    resolve_keys_drop(&self->keys, NULL);
+    if (token && self->kbs)
+        kbs_client_forget(self->kbs);
+}
+
+bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err)
+{
+    struct resolve_sealed *self = resolve_self(resolver);
+    struct kbs_client_state state = {0};
+    auto_json *changed = NULL;
+    if (self->kbs)
+        kbs_client_state(self->kbs, &state);
+    if (!resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
+        return false;
+    return json_build(ret_json, err, "{s:s,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url",
+        self->conf.kbs.url ? self->conf.kbs.url : "", "token", state.has_token, "token_expires_at",
+        (json_int_t)state.token_expires_at, "handshakes", (json_int_t)state.handshakes,
+        "handshakes_failed", (json_int_t)state.handshakes_failed, "fetches",
+        (json_int_t)state.fetches, "since", (json_int_t)state.accepted_at, "changed", changed);
+}
+
+void resolve_waits_free(struct resolve_sealed *self)
+{
+    while (self->waits) {
+        struct attest_wait *wait = self->waits;
+        wait_unlink(wait);
+        free(wait);
+    }
+}
