@@ -32,7 +32,7 @@ static char *public_number(const struct jwk *jwk, const char *param, size_t widt
     return text;
 }
 
-#define POINT_MAX (1 + 2 * 48)
+#define POINT_MAX (1 + 2 * FIELD_MAX)
 
 /* x and y out of one encoded point: asked for apart, each costs a modular inverse. False when the key was imported in
  * compressed form, which OpenSSL keeps to. */
