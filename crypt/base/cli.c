@@ -308,6 +308,8 @@ void cli_print_help(const char *program, const struct cli_command *command)
     print_option(&help_option, width);
     if (command->detail)
         printf("\n%s\n", command->detail);
+    if (!command->detail || !strstr(command->detail, "Exit status"))
+        printf("\nExit status: 0 done; others by the kind of error, see sealed(1).\n");
 }
 
 /* Several codes share a status: one line a status, its meanings joined. */
