@@ -406,6 +406,7 @@ void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *
 {
     int64_t left = client->session ? kbs_session_left(client->session, loop_now_ms()) : 0;
     *ret_state = (struct kbs_client_state){.has_token = left > 0,
+        .token_affirming = left > 0 && kbs_session_affirming(client->session),
         .token_expires_at = left > 0 ? (int64_t)time(NULL) + left / 1000 : 0,
         .handshakes = client->handshakes,
         .handshakes_failed = client->handshakes_failed,

@@ -54,6 +54,8 @@ void kbs_client_forget(struct kbs_client *client);
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {
     bool has_token;
+    bool
+        token_affirming; /* every appraisal in it is affirming; else policies that ask for that will refuse */
     int64_t token_expires_at; /* unix seconds by this machine's clock, measured from its arrival */
     uint64_t handshakes;      /* that gave a token */
     uint64_t handshakes_failed, fetches;

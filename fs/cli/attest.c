@@ -89,8 +89,14 @@ static bool run_attest(const void *options, char **operands, int operand_count, 
         return tool_print_json(status, err);
     const char *url = json_member_text(status, "url");
     clock_rfc3339(json_integer_value(json_object_get(status, "token_expires_at")), expires);
-    return tool_printf(
-        err, "attested to %s; token good until %s\n", url ? url : "the key broker", expires);
+    if (!tool_printf(
+            err, "attested to %s; token good until %s\n", url ? url : "the key broker", expires))
+        return false;
+    if (json_is_true(json_object_get(status, "token_affirming")))
+        return true;
+    return tool_printf(err, "but the broker does not find this guest affirming: a policy that asks "
+                            "for that refuses it; "
+                            "see what `sealed explain` says after the next read\n");
 }
 
 const struct cli_command tool_attest = {

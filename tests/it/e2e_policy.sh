@@ -10,6 +10,7 @@ seal_vault other "another"
 sealed_mount
 read_is password "correct horse"
 
+check "sealed attest finds nothing wrong with a good guest" test 1 -eq "$("$BIN/sealed" attest | wc -l)"
 before=$(pcr_now 11)
 pcr_extend 11 "an unknown program"
 after=$(pcr_now 11)
@@ -21,6 +22,7 @@ equal "the guest names the PCR" 11 "$(jq -r '.guest.changed[0].pcr' <<<"$explana
 equal "and only that one" 1 "$(jq -r '.guest.changed | length' <<<"$explanation")"
 equal "what it was" "$before" "$(jq -r '.guest.changed[0].was' <<<"$explanation")"
 equal "what it is" "$after" "$(jq -r '.guest.changed[0].now' <<<"$explanation")"
+check "sealed attest does not call this good" grep -q "not find this guest affirming" <<<"$("$BIN/sealed" attest)"
 id=$(jq -r .kbs_ref <<<"$explanation")
 check "the refusal has an id of the broker" test -n "$id"
 case "$(jq -r .message <<<"$explanation")" in *"$before"* | *"$after"*) die "the broker told the guest what it compared" ;; esac
