@@ -44,8 +44,9 @@ struct handle_record {
 
 struct nodetable_data {
     uint64_t magic;
-    uint64_t generation;             /* of the worker */
-    uint32_t node_high, handle_high; /* slots from here on were never used */
+    uint64_t generation;                /* of the worker */
+    uint32_t node_high, handle_high;    /* slots from here on were never used */
+    uint64_t request_low, request_high; /* orphans.h: before this worker, and seen since */
     uint32_t init_len;
     uint8_t init[NODETABLE_INIT];
     struct node_record nodes[NODETABLE_NODES];

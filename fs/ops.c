@@ -15,6 +15,7 @@
 #include "crypt/base/log.h"
 #include "fs/greeting.h"
 #include "fs/invalidator.h"
+#include "fs/orphans.h"
 
 /* What one READ can ask for, and so the room each thread needs for a reply. */
 #define REPLY_SIZE (128u * 1024u)
@@ -479,6 +480,7 @@ static ssize_t io_read(int fd, void *data, size_t len, void *arg)
 static void process(struct ops *ops, void *data, size_t len)
 {
     struct fuse_buf request = {.mem = data, .size = len};
+    orphans_note(ops->conf.table, bytes_of(data, len));
     fuse_session_process_buf(ops->session, &request);
 }
 
@@ -544,8 +546,9 @@ static bool take_over(struct ops *ops, struct err *err)
     ops->swallow = false;
     if (greeting_can_resend(greeting, len))
         return greeting_resend(ops->conf.fuse_fd, err);
-    log_warning("this kernel (before 6.9) cannot send requests again: calls that the dead worker "
-                "had taken hang until they are interrupted");
+    log_warning("this kernel (before 6.9) cannot send requests again: %zu calls that the dead "
+                "worker had taken fail with EIO",
+        orphans_fail(ops->conf.table, ops->conf.fuse_fd));
     return true;
 }
 

@@ -12,6 +12,7 @@
 
 SOURCE=$DIR/source
 MNT=$DIR/mnt
+KBS_INIT=()      # extra options of `sealed kbs init`
 KBS_LINES=       # extra lines of kbs.conf: "section key value" words, one a line
 export SEALED_SOCKET=$DIR/control.sock
 
@@ -53,7 +54,7 @@ stack_kbs_init() {
     mkdir -p "$DIR/roots"
     [ -z "${TPM_CA:-}" ] || cp "$TPM_CA"/*.pem "$DIR/roots/"
     "$BIN/sealed" kbs init --dir "$DIR/kbs" --config "$DIR/kbs.conf" --admin-dir "$DIR/admin" --listen 127.0.0.1:0 \
-        --ek-roots "$DIR/roots" >"$DIR/init.log"
+        --ek-roots "$DIR/roots" "${KBS_INIT[@]}" >"$DIR/init.log"
     CA=$DIR/admin/kbs-ca.pem
     cp "$CA" "$DIR/ca.pem"
     chmod 0644 "$DIR/ca.pem"
