@@ -50,10 +50,12 @@ read -r line </proc/cmdline
 stage=first
 for word in $line; do case $word in stage=*) stage=${word#stage=} ;; esac; done
 
-for test in test_secret test_secret_process; do
-    "$test" >"/tmp/$test.log" 2>&1 || die "$test"
-    say "ok: $test: $(grep -ac ' OK ' "/tmp/$test.log") cases"
-done
+if [ "$stage" = first ]; then # the locked pages alone, without the rest of the world
+    for test in test_secret test_secret_process; do
+        "$test" >"/tmp/$test.log" 2>&1 || die "$test"
+        say "ok: $test: $(grep -ac ' OK ' "/tmp/$test.log") cases"
+    done
+fi
 
 sealed-attestd --config /etc/attestd.conf >/tmp/attestd.log 2>&1 &
 attestd=$!
@@ -63,10 +65,10 @@ if [ "$stage" = first ]; then
     sealed attest enroll --create-key --kbs https://10.0.2.100:8443 --ca-file /etc/kbs-ca.pem >/tmp/enroll.log 2>&1 || die "enrolment"
     say "ok: a new key is enrolled in $(($(up_ms) - begin)) ms"
 fi
-for turn in 1 2 3; do
+for nth in first second third; do
     begin=$(up_ms)
     sealed attest --evidence >/tmp/evidence 2>/tmp/evidence.log || die "evidence"
-    say "evidence with /dev/tpmrm0: $(($(up_ms) - begin)) ms"
+    say "$nth evidence with /dev/tpmrm0: $(($(up_ms) - begin)) ms"
 done
 
 sealedfs /source /sealed -f -o config=/etc/sealedfs.conf >/tmp/sealedfs.log 2>&1 &
