@@ -27,6 +27,7 @@ static int open_hidden(size_t len)
 {
     if (atomic_load_explicit(&hidden_missing, memory_order_relaxed))
         return -1;
+    /* Its pages are never swapped, whether a kernel calls them locked (6.18) or not (Debian's 6.1). */
     auto_fd int fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
     if (fd < 0) {
         if (errno != EMFILE && errno != ENFILE && errno != ENOMEM)
