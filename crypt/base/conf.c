@@ -329,6 +329,38 @@ bool conf_credential(
 
 /* -- single assignments and the sample --------------------------------------------------------- */
 
+/* How often a section has this key: more than once, and it needs its section. */
+static size_t key_count(const struct conf_field *fields, size_t count, const char *key)
+{
+    size_t found = 0;
+    for (size_t i = 0; i < count; i++)
+        found += strcmp(fields[i].key, key) == 0;
+    return found;
+}
+
+/* The keys of the section that was written, else all of them, each as short as it may be written. */
+static bool refuse_key(const struct conf_field *fields, size_t count, const char *where,
+    const char *key, struct err *err)
+{
+    char known[ERR_MESSAGE_SIZE];
+    size_t len = 0;
+    auto_free char *section = strndup(key, strcspn(key, "."));
+    if (!section)
+        return err_nomem(err);
+    if (strchr(key, '.') && section_exists(fields, count, bytes_str(section))) {
+        list_known(fields, count, section, known, sizeof known);
+        return err_set(err, ERR_CONFIG, "%s: %.64s: unknown key; known in [%s]: %s", where, key,
+            section, known);
+    }
+    known[0] = '\0';
+    for (size_t i = 0; i < count && len < sizeof known; i++) {
+        bool alone = key_count(fields, count, fields[i].key) == 1;
+        len += (size_t)snprintf(known + len, sizeof known - len, "%s%s%s%s", len ? ", " : "",
+            alone ? "" : fields[i].section, alone ? "" : ".", fields[i].key);
+    }
+    return err_set(err, ERR_CONFIG, "%s: %.64s: unknown key; known: %s", where, key, known);
+}
+
 bool conf_assign(void *out, const struct conf_field *fields, size_t count, const char *where,
     const char *key, const char *value, struct err *err)
 {
@@ -346,7 +378,7 @@ bool conf_assign(void *out, const struct conf_field *fields, size_t count, const
         found = &fields[i];
     }
     if (!found)
-        return err_set(err, ERR_CONFIG, "%s: %s: unknown key", where, key);
+        return refuse_key(fields, count, where, key, err);
     return conf_value_set(found, out, where, value, false, err);
 }
 

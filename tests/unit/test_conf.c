@@ -148,8 +148,15 @@ static void assignments_come_on_top(void **state)
         ASSIGN("name", "z"), &err, ERR_CONFIG, "stands for cache.name and for server.name");
     assert_refused(ASSIGN("workers", "65"), &err, ERR_CONFIG, "option -o: server.workers: \"65\"");
     assert_int_equal(conf.workers, 7);
-    assert_refused(ASSIGN("frob", "1"), &err, ERR_CONFIG, "option -o: frob: unknown key");
-    assert_refused(ASSIGN("cache.listen", "1"), &err, ERR_CONFIG, "unknown key");
+    assert_refused(ASSIGN("frob", "1"), &err, ERR_CONFIG,
+        "option -o: frob: unknown key; known: listen, path, ");
+    assert_non_null(strstr(err.message, "server.name")); /* `name` alone would be ambiguous */
+    assert_non_null(strstr(err.message, "cache.name"));
+    assert_refused(ASSIGN("nowhere.frob", "1"), &err, ERR_CONFIG,
+        "option -o: nowhere.frob: unknown key; known: listen, ");
+    assert_refused(ASSIGN("cache.listen", "1"), &err, ERR_CONFIG,
+        "option -o: cache.listen: unknown key; known in [cache]: ");
+    assert_null(strstr(strstr(err.message, "known in"), "listen"));
     done();
 }
 
