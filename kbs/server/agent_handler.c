@@ -180,12 +180,24 @@ static bool send_challenge(struct server *server, struct buf *payload,
            send_json(response, json, err);
 }
 
+/* Without roots no certificate could be believed: nothing the guest sends would change the answer. */
+static bool refuse_enrolments(struct response *response)
+{
+    response_refuse(response, ERROR, NULL,
+        ENROLL_ERROR ": this broker takes no enrolments: its administrator has not configured "
+                     "ek_roots; set [attestation] ek_roots there, or let the administrator "
+                     "register this guest's key with: sealed kbs agent add");
+    return true;
+}
+
 static bool post_enroll(struct server *server, const struct request *request,
     struct response *response, struct err *err)
 {
     auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX), payload = BUF_INIT(CHALLENGE_MAX);
     auto_verifier_answer keys = {0}, wrapped = {0};
     auto_secret *unused = NULL, *credential = NULL;
+    if (!server->conf->attestation.ek_roots)
+        return refuse_enrolments(response);
     if (!secret_random(VERIFIER_CREDENTIAL_SIZE, &unused, err) ||
         !ask(server, request->body, unused, &message, &keys, err))
         return false;

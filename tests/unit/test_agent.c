@@ -167,6 +167,15 @@ static void test_routes_without_rights(void **state)
         kbs_ask(REQUEST_DELETE, "/kbs/v0/agent/0123456789", NULL, NULL), 401, "AdminAuthAccess");
 }
 
+/* The fixture configures no ek_roots, and has no verifier that could be asked. */
+static void test_enrolment_without_roots(void **state)
+{
+    (void)state;
+    refused_post("/kbs/v0/agent/enroll", "{}", 401,
+        "this broker takes no enrolments: its administrator has not configured ek_roots");
+    refused_post("/kbs/v0/agent/enroll", "", 401, "AttestationError");
+}
+
 static void test_activation_of_nothing(void **state)
 {
     (void)state;
@@ -198,6 +207,7 @@ int main(void)
         TEST(test_records_that_lie),
         TEST(test_list_and_delete),
         TEST(test_routes_without_rights),
+        TEST(test_enrolment_without_roots),
         TEST(test_activation_of_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
