@@ -18,6 +18,7 @@
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/session.h"
+#include "kbs/server/tls_pair.h"
 #include "kbs/server/verifier.h"
 
 #define PROGRAM     "sealed-kbs"
@@ -93,7 +94,9 @@ static bool read_credentials(
     return (conf_credential(conf->server.tls_key, CERT_MAX, true, &credentials->tls_key, err) ||
                err_wrap(err, "[server] tls_key")) &&
            (file_read(conf->server.tls_cert, CERT_MAX, &credentials->tls_cert, err) ||
-               err_wrap(err, "[server] tls_cert"));
+               err_wrap(err, "[server] tls_cert")) &&
+           tls_pair_check(conf->server.tls_cert, buf_bytes(&credentials->tls_cert),
+               conf->server.tls_key, credentials->tls_key, err);
 }
 
 /* A service manager makes it (StateDirectory=); by hand, root makes it for the server's user. */

@@ -69,6 +69,20 @@ refused "a private administrator's key" "public half" "$BIN/sealed-kbs" --config
 cp "$DIR/etc/token.jwk" "$DIR/etc/open.jwk" && chmod 644 "$DIR/etc/open.jwk"
 sed "s|^key = .*|key = $DIR/etc/open.jwk|" "$DIR/kbs.conf" >"$DIR/bad.conf"
 refused "a token key that others can read" "chmod" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
+openssl ecparam -name prime256v1 -genkey -noout -out "$DIR/etc/other.key" && chmod 600 "$DIR/etc/other.key"
+sed "s|^tls_key = .*|tls_key = $DIR/etc/other.key|" "$DIR/kbs.conf" >"$DIR/bad.conf"
+for how in --check ""; do
+    refused "another certificate's key${how:+ with $how}" "tls_cert $DIR/etc/tls.crt and tls_key $DIR/etc/other.key do not belong together" \
+        timeout 20 "$BIN/sealed-kbs" --config "$DIR/bad.conf" $how
+done
+openssl pkcs8 -topk8 -v2 aes-256-cbc -passout pass:x -in "$DIR/etc/tls.key" -out "$DIR/etc/locked.key" && chmod 600 "$DIR/etc/locked.key"
+sed "s|^tls_key = .*|tls_key = $DIR/etc/locked.key|" "$DIR/kbs.conf" >"$DIR/bad.conf"
+refused "a key with a password" "tls_key $DIR/etc/locked.key holds no private key" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
+sed "s|^tls_cert = .*|tls_cert = $DIR/etc/tls.key|" "$DIR/kbs.conf" >"$DIR/bad.conf"
+refused "a key for a certificate" "tls_cert $DIR/etc/tls.key does not begin with a certificate" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
+cat "$DIR/etc/tls.crt" "$DIR/etc/tls.crt" >"$DIR/etc/chain.crt"
+sed "s|^tls_cert = .*|tls_cert = $DIR/etc/chain.crt|" "$DIR/kbs.conf" >"$DIR/chain.conf"
+equal "a chain that begins with the key's certificate" "the configuration is good" "$("$BIN/sealed-kbs" --config "$DIR/chain.conf" --check)"
 printf '[attestation]\nek_roots = %s/nowhere\n' "$DIR" | cat "$DIR/kbs.conf" - >"$DIR/bad.conf"
 refused "roots that are not there" "ek_roots: directory $DIR/nowhere" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 echo "surprise = 1" | cat "$DIR/kbs.conf" - >"$DIR/bad.conf"
