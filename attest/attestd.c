@@ -109,17 +109,25 @@ static const char *config_path(const struct attestd_args *args)
     return access(CONF_DEFAULT, F_OK) == 0 ? CONF_DEFAULT : NULL;
 }
 
+static bool check(const struct attestd_conf *conf, struct err *err)
+{
+    struct attestd_uids uids;
+    if (!attestd_conf_uids(conf, &uids, err))
+        return false;
+    puts(CONF_GOOD);
+    return true;
+}
+
 static bool run(const struct attestd_args *args, struct err *err)
 {
     /* Never freed: a TPM command that does not end in time goes on reading it while the process ends. */
     static struct attestd_conf conf;
-    struct attestd_uids uids;
     if (args->sample)
         return conf_print_sample(attestd_fields, attestd_field_count, STDOUT_FILENO, err);
     if (!attestd_conf_load(config_path(args), &conf, err))
         return false;
     if (args->check)
-        return attestd_conf_uids(&conf, &uids, err);
+        return check(&conf, err);
     log_init(PROGRAM, LOG_TARGET_AUTO, (enum log_level)conf.log_level);
     /* Or tpm2-tss writes several lines to standard error for a key that is simply not there. */
     if (conf.log_level != LOG_LEVEL_DEBUG && setenv("TSS2_LOG", "all+NONE", 1) != 0)

@@ -228,8 +228,10 @@ int main(int argc, char **argv)
         return sealedfs_conf_sample(STDOUT_FILENO, &err) ? 0 : fail(&err);
     if (!sealedfs_conf_load(program.args.config, program.options, &program.conf, &err))
         return fail(&err);
-    if (program.args.check)
+    if (program.args.check) {
+        puts(CONF_GOOD);
         return 0;
+    }
     bool journal = !program.args.foreground && access("/run/systemd/journal/socket", F_OK) == 0;
     log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
         (enum log_level)program.conf.mount.log_level);

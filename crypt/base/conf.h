@@ -51,6 +51,9 @@ struct conf_field {
     bool group_ok;    /* CONF_CREDENTIAL: the file's group may read it */
 };
 
+/* What a program prints on standard output when --check found nothing wrong, the same for all of them. */
+#define CONF_GOOD "the configuration is good"
+
 /* Fills defaults first. `path` NULL: defaults only, required keys are not asked for. On failure *out holds nothing. */
 bool conf_load(const char *path, const struct conf_field *fields, size_t count, void *ret_out,
     struct err *err) MUST_CHECK;

@@ -250,7 +250,7 @@ static bool check(const struct kbs_conf *conf, struct err *err)
     AUTO(admin_free) struct admin *admin = NULL;
     if (!admin_new(conf, &admin, err) || !verifiers_check(conf, err) || !check_policy(conf, err))
         return false;
-    puts("the configuration is good");
+    puts(CONF_GOOD);
     return true;
 }
 

@@ -65,7 +65,7 @@ evidence() { probe evidence "$NONCE" 2>/dev/null | split_evidence "$DIR/$1"; }
 start_swtpm tpm
 TPM2TOOLS_TCTI=$TPM_TCTI
 write_conf 30s
-check "a good configuration passes --check" "$BIN/sealed-attestd" --config "$DIR/attestd.conf" --check
+equal "a good configuration passes --check" "the configuration is good" "$("$BIN/sealed-attestd" --config "$DIR/attestd.conf" --check)"
 printf '[attestd]\nsockte = /x\n' >"$DIR/wrong.conf"
 refused "a misspelt key is named" sockte "$BIN/sealed-attestd" --config "$DIR/wrong.conf" --check
 printf '[attestd]\nallow_users = no-such-user\n' >"$DIR/wrong.conf"

@@ -59,7 +59,7 @@ answers() { # WHAT STATUS TEXT
 }
 
 # -- the configuration ------------------------------------------------------------------------------
-check "--check takes a good configuration" "$BIN/sealed-kbs" --config "$DIR/kbs.conf" --check
+equal "--check takes a good configuration" "the configuration is good" "$("$BIN/sealed-kbs" --config "$DIR/kbs.conf" --check)"
 sed "s|^listen.*|listen = 0.0.0.0:0|; /^tls_/d" "$DIR/kbs.conf" >"$DIR/bad.conf"
 refused "HTTP beyond loopback" "plain_http = yes" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 sed "s|^key = .*|key = $DIR/etc/none.jwk|" "$DIR/kbs.conf" >"$DIR/bad.conf"
