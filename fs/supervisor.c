@@ -17,7 +17,7 @@
 #include "fs/nodetable.h"
 
 #define GIVE_UP        6
-#define LIVED_MS       30000 /* a worker that lived so long starts the count anew */
+#define LIVED_MS       1000 /* a worker that served so long starts the count anew */
 #define BACK_OFF_MS    100
 #define BACK_OFF_MAX   5000
 #define STOP_ANSWER_MS 2000 /* for the worker to answer what waits */
@@ -36,8 +36,8 @@ struct supervisor {
     int requests, events;
     struct loop_watch *requests_watch, *events_watch;
     struct loop_timer *restart, *unmount;
-    int64_t started_ms;
-    int deaths; /* in a row */
+    int64_t ready_ms; /* since when the worker serves; 0: it does not yet */
+    int deaths;       /* in a row, of workers that hardly served */
     int64_t stop_at_ms;
     struct err failure; /* what FAILED said, or why this ends */
 };
@@ -116,6 +116,7 @@ static void on_event(struct supervisor *self, const struct monitor_event *event)
     case MONITOR_READY:
         log_info("worker %d serves %s", (int)self->worker,
             self->conf->mountpoint ? self->conf->mountpoint : "the control socket");
+        self->ready_ms = loop_now_ms();
         if (self->phase == STARTING) {
             self->phase = SERVING;
             self->conf->ready(self->conf->arg);
@@ -200,11 +201,13 @@ static void give_up(struct supervisor *self, const char *why)
 
 static void replace(struct supervisor *self, const char *why)
 {
-    if (loop_now_ms() - self->started_ms >= LIVED_MS)
+    if (self->ready_ms > 0 && loop_now_ms() - self->ready_ms >= LIVED_MS)
         self->deaths = 0;
     if (++self->deaths >= GIVE_UP) {
-        log_error("the worker died %d times in a row; giving %s up", self->deaths,
-            self->conf->mountpoint);
+        log_error("the worker died %d times in a row within %d ms of its start, at last it %s; "
+                  "giving %s up",
+            self->deaths, LIVED_MS, why,
+            self->conf->mountpoint ? self->conf->mountpoint : "the control socket");
         give_up(self, why);
         return;
     }
@@ -272,7 +275,7 @@ static bool spawn(struct supervisor *self, struct err *err)
     }
     auto_fd int their_events = events[1];
     self->events = events[0];
-    self->started_ms = loop_now_ms();
+    self->ready_ms = 0;
     pid_t pid = fork();
     if (pid == 0)
         become_worker(self, monitor, theirs, their_events);

@@ -3,7 +3,8 @@
  * The monitor's life: mounts, starts the worker, serves its requests (fs/monitor.h), replaces it when it dies, ends both. It
  * holds a duplicate of the /dev/fuse descriptor, so the mount and what is open on it survive a worker.
  *
- * A worker that keeps dying at once is given up after GIVE_UP times, the mount with it, with a line in the log.
+ * A worker that dies again and again before it has served for LIVED_MS is given up after GIVE_UP times, the mount with it, with a line in
+ * the log. One that served longer is replaced without end: its readers would rather wait than lose the mount.
  * SIGTERM and SIGINT: what waits gets ENOTCONN, the mount is unmounted; if it stays busy for stop_timeout, detached.
  */
 #pragma once

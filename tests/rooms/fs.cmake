@@ -22,6 +22,7 @@ sealed_it(fs_tools)
 sealed_it(fs_change)
 sealed_it(fs_park)
 sealed_it(fs_crash)
+sealed_it(fs_kill)
 sealed_it(fs_hostile)
 
 # Figures, run by tests/bench/run.sh: a warm open here beside one of the least that libfuse can do.
