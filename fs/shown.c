@@ -23,7 +23,7 @@ static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pi
 
 void shown_stat(const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st)
 {
-    st->st_mode &= S_IFMT | 0777;
+    st->st_mode &= S_IFMT | pin->allowed;
     if (!pin->is_sealed)
         return;
     st->st_size = sealed_size(shown, id, pin);

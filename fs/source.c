@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fs/acl.h"
+
 /* Enough to see through leading blanks. */
 #define HEAD_SIZE 512
 #define BLOB_READ (BLOB_SIZE_MAX + 1u)
@@ -140,6 +142,7 @@ bool source_pin(
     if (fstat(pin->fd, &pin->st) < 0)
         return err_set_errno(err, ERR_IO, "source file %s", path);
     pin->settled = is_settled(pin, &asked_at);
+    pin->allowed = S_ISLNK(pin->st.st_mode) ? 0777 : acl_allowed_of(pin->fd);
     if (S_ISLNK(pin->st.st_mode) && !read_target(pin, err))
         return err_wrap(err, "source file %s", path);
     if (S_ISREG(pin->st.st_mode) && !look_inside(source, pin, err))

@@ -39,6 +39,7 @@ struct pin {
     int fd; /* readable for a regular file, else O_PATH */
     struct stat st;
     bool settled;
+    mode_t allowed;    /* permission bits that may be shown (fs/acl.h) */
     char *target;      /* of a symbolic link */
     bool is_sealed;    /* of a regular file */
     struct blob *blob; /* of a sealed file */

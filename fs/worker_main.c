@@ -19,11 +19,12 @@
 /* What the base list of sandbox_seccomp lacks: files for certificates, /etc/hosts and the like, sockets to the KBS, attestd and the
  * control socket, the threads in which curl looks names up, and the source's descriptors. */
 static const char *const syscalls[] = {"openat", "access", "faccessat", "faccessat2", "statx",
-    "readlink", "readlinkat", "fstatfs", "getdents64", "ioctl", "socket", "socketpair", "connect",
-    "accept4", "bind", "getsockname", "getpeername", "getsockopt", "setsockopt", "sendto",
-    "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "clone", "clone3", "prctl",
-    "eventfd2", "pipe2", "epoll_create1", "dup", "dup2", "dup3", "uname", "set_tid_address",
-    "getresuid", "getresgid", "sched_setscheduler", "sched_getparam", "sched_getscheduler", NULL};
+    "readlink", "readlinkat", "fstatfs", "getxattr", "fgetxattr", "getdents64", "ioctl", "socket",
+    "socketpair", "connect", "accept4", "bind", "getsockname", "getpeername", "getsockopt",
+    "setsockopt", "sendto", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "clone",
+    "clone3", "prctl", "eventfd2", "pipe2", "epoll_create1", "dup", "dup2", "dup3", "uname",
+    "set_tid_address", "getresuid", "getresgid", "sched_setscheduler", "sched_getparam",
+    "sched_getscheduler", NULL};
 
 /* As many descriptors as the machine gives: each open file and each waiting peer is one. */
 static void raise_descriptors(void)
