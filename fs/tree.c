@@ -4,12 +4,15 @@
 #include <errno.h>
 #include <string.h>
 
+#include "crypt/base/log.h"
 #include "fs/path.h"
 #include "fs/tree_private.h"
 
 #define BUCKETS_FIRST 1024u
 /* Deeper than any path of PATH_SIZE bytes can be. */
-#define DEPTH_MAX     (PATH_SIZE / 2)
+#define DEPTH_MAX (PATH_SIZE / 2)
+/* Pins that are kept however few descriptors there are. */
+#define PINS_LEAST    4u
 #define MESSAGE_STALE "another file has taken this name"
 
 /* -- finding ----------------------------------------------------------------------------------- */
@@ -227,6 +230,36 @@ bool tree_path(struct tree *tree, uint64_t id, char *out)
     return done;
 }
 
+/* -- the monitor ------------------------------------------------------------------------------- */
+
+/* Keeps half as many pins from now on; at least as many as a path of some depth has. */
+static void keep_fewer(struct tree *tree)
+{
+    pthread_mutex_lock(&tree->lock);
+    tree->pins_max = tree->pins / 2 < PINS_LEAST ? PINS_LEAST : tree->pins / 2;
+    make_room(tree);
+    pthread_mutex_unlock(&tree->lock);
+}
+
+/* As source_pin. When descriptors have run out, those that are kept for the next time give way. */
+static bool pin_path(struct tree *tree, const char *path, struct pin **ret_pin, struct err *err)
+{
+    if (source_pin(tree->source, path, ret_pin, err))
+        return true;
+    if (err->sys_errno != EMFILE)
+        return false;
+    keep_fewer(tree);
+    if (source_pin(tree->source, path, ret_pin, err))
+        return true;
+    if (err->sys_errno == EMFILE) {
+        if (!atomic_flag_test_and_set(&tree->told_files))
+            log_warning("the worker has no descriptor left; raise RLIMIT_NOFILE (LimitNOFILE= in "
+                        "the unit)");
+        err->sys_errno = ENFILE; /* it is not the caller's limit */
+    }
+    return false;
+}
+
 /* -- the two ways to a file -------------------------------------------------------------------- */
 
 static bool refuse(int sys_errno, const char *what, struct err *err)
@@ -315,7 +348,7 @@ bool tree_lookup(struct tree *tree, uint64_t parent, const char *name, uint64_t 
     /* The directory first: only under a pinned directory can the child's pin be of use again. */
     if (!tree_pin(tree, parent, &dir_pin, &dir_st, err))
         return false;
-    if (!source_pin(tree->source, path, &pin, err))
+    if (!pin_path(tree, path, &pin, err))
         return refuse_walk(err);
     *ret_st = pin->st;
     pthread_mutex_lock(&tree->lock);
@@ -352,7 +385,7 @@ static bool pin_one(struct tree *tree, uint64_t id, uint32_t mounts, struct pin 
     pthread_mutex_unlock(&tree->lock);
     if (!done)
         return false;
-    if (!source_pin(tree->source, path, &pin, err))
+    if (!pin_path(tree, path, &pin, err))
         return refuse_walk(err);
     *ret_st = pin->st;
     pthread_mutex_lock(&tree->lock);

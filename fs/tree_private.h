@@ -3,6 +3,7 @@
 #pragma once
 
 #include <pthread.h>
+#include <stdatomic.h>
 
 #include "fs/mounts_watch.h"
 #include "fs/slots.h"
@@ -38,6 +39,7 @@ struct tree {
     struct slots slots;
     size_t count;
     size_t pins, pins_max;
+    atomic_flag told_files; /* that descriptors have run out is in the log */
     struct mounts_watch mounts;
     uint32_t hand; /* slot where the search for a pin to drop goes on */
 };

@@ -361,11 +361,12 @@ static bool receive_packet(int fd, int flags, uint8_t *data, size_t size, struct
     collect_fds(&header, set);
     if (header.msg_flags & MSG_TRUNC)
         return err_set(err, ERR_FORMAT, "local message longer than %zu bytes", size);
+    if ((header.msg_flags & MSG_CTRUNC) && set->count < IPC_FDS_MAX)
+        return err_set_at(err, ERR_NOMEM, EMFILE, __FILE__, __LINE__,
+            "no descriptor is left for what came with a local message (RLIMIT_NOFILE)");
     if (header.msg_flags & MSG_CTRUNC)
         return err_set(err, ERR_FORMAT,
-            "local message with more descriptors than can be taken (%d, and the limit of open "
-            "files)",
-            IPC_FDS_MAX);
+            "local message with more descriptors than the %d that are taken", IPC_FDS_MAX);
     if (got == 0 && set->count > 0)
         return err_set(err, ERR_FORMAT, "empty local message with a descriptor");
     *ret_len = (size_t)got;
