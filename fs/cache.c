@@ -26,6 +26,7 @@ struct cache {
     TAILQ_HEAD(entry_list, entry) entries;
     struct entry *buckets[BUCKETS];
     size_t count, secrets, bytes;
+    size_t cost; /* locked memory */
 };
 
 static struct entry **bucket_of(struct cache *cache, const char *path)
@@ -53,6 +54,7 @@ static void entry_remove(struct cache *cache, struct entry *entry)
     if (entry->secret) {
         cache->secrets--;
         cache->bytes -= secret_len(entry->secret);
+        cache->cost -= secret_cost(entry->secret);
     }
     entry_free(entry);
 }
@@ -121,13 +123,14 @@ static struct entry *entry_new(const char *path, struct blob *blob, int64_t ttl_
 static void insert(struct cache *cache, struct entry *entry)
 {
     size_t len = entry->secret ? secret_len(entry->secret) : 0;
+    size_t cost = entry->secret ? secret_cost(entry->secret) : 0;
     int64_t ttl_ms = entry->secret ? cache->conf.ttl_ms : cache->conf.error_ttl_ms;
     pthread_mutex_lock(&cache->lock);
     struct entry *old = find_path(cache, entry->path);
     if (old)
         entry_remove(cache, old);
     while (cache->count > 0 &&
-           (cache->count >= ENTRIES_MAX || (len > 0 && cache->bytes + len > cache->conf.memory)))
+           (cache->count >= ENTRIES_MAX || (cost > 0 && cache->cost + cost > cache->conf.memory)))
         entry_remove(cache, TAILQ_FIRST(&cache->entries));
     struct entry **bucket = bucket_of(cache, entry->path);
     entry->next = *bucket;
@@ -136,6 +139,7 @@ static void insert(struct cache *cache, struct entry *entry)
     cache->count++;
     cache->secrets += entry->secret != NULL;
     cache->bytes += len;
+    cache->cost += cost;
     bool first = cache->count == 1;
     pthread_mutex_unlock(&cache->lock);
     if (first && cache->conf.filled)
@@ -144,7 +148,7 @@ static void insert(struct cache *cache, struct entry *entry)
 
 void cache_put(struct cache *cache, const char *path, struct blob *blob, struct secret *secret)
 {
-    if (cache->conf.ttl_ms == 0 || secret_len(secret) > cache->conf.memory)
+    if (cache->conf.ttl_ms == 0 || secret_cost(secret) > cache->conf.memory)
         return;
     struct entry *entry = entry_new(path, blob, cache->conf.ttl_ms);
     if (!entry)
@@ -186,6 +190,16 @@ int64_t cache_sweep(struct cache *cache)
     }
     pthread_mutex_unlock(&cache->lock);
     return next;
+}
+
+bool cache_shrink(struct cache *cache)
+{
+    pthread_mutex_lock(&cache->lock);
+    size_t cost = cache->cost;
+    while (cache->cost > cost / 2)
+        entry_remove(cache, TAILQ_FIRST(&cache->entries));
+    pthread_mutex_unlock(&cache->lock);
+    return cost > 0;
 }
 
 size_t cache_flush(struct cache *cache)

@@ -500,6 +500,7 @@ static void *serve_main(void *arg)
     struct ops *ops = arg;
     auto_free void *data = malloc(REQUEST_SIZE);
     size_t len;
+    (void)have_bounce(); /* before open secrets can have taken the memory */
     while (data && next_request(ops, data, &len))
         if (len > 0)
             process(ops, data, len);

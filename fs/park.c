@@ -31,6 +31,7 @@ struct flight {
     struct blob *blob;
     struct resolver_call *call;
     bool started;
+    bool again; /* it is resolved for the second time, with memory made free for it */
 };
 
 struct park {
@@ -183,6 +184,18 @@ static void land(struct flight *flight, struct secret *secret, const struct err 
     drop_flight(flight, secret, sys_errno);
 }
 
+static void start_flight(void *arg);
+
+/* No memory could be locked: open files hold what the cache may not count, so the cache gives way, once. */
+static bool try_again(struct flight *flight, const struct err *err)
+{
+    struct err ignored = ERR_INIT;
+    if (err->code != ERR_NOMEM || flight->again || !cache_shrink(flight->park->conf.cache))
+        return false;
+    flight->again = true;
+    return loop_post(flight->park->conf.loop, start_flight, flight, &ignored);
+}
+
 static void on_resolved(void *arg, const struct resolve_result *result, const struct err *cause)
 {
     struct flight *flight = arg;
@@ -193,7 +206,8 @@ static void on_resolved(void *arg, const struct resolve_result *result, const st
             flight->path, secret_len(result->plaintext), flight->park->conf.length_max);
         result = NULL;
     }
-    land(flight, result ? result->plaintext : NULL, &err);
+    if (result || !try_again(flight, &err))
+        land(flight, result ? result->plaintext : NULL, &err);
 }
 
 /* -- on the loop's thread ---------------------------------------------------------------------- */

@@ -125,6 +125,11 @@ size_t secret_len(const struct secret *secret)
     return secret->len;
 }
 
+size_t secret_cost(const struct secret *secret)
+{
+    return secret->pages.len;
+}
+
 struct bytes secret_bytes(const struct secret *secret)
 {
     return bytes_of(content(secret), secret->len);

@@ -43,6 +43,8 @@ DEFINE_AUTO(struct secret, secret_unref);
 #define auto_secret AUTO(secret_unref) struct secret
 
 size_t secret_len(const struct secret *secret);
+/* Bytes of locked memory that it takes: whole pages, also for one byte. */
+size_t secret_cost(const struct secret *secret);
 struct bytes secret_bytes(const struct secret *secret); /* borrowed: while you hold a reference */
 uint8_t *secret_data(struct secret *secret);            /* writable: only before it is shared */
 /* Shortens; the bytes cut off are wiped at once. `len` must not exceed the present length. */

@@ -4,6 +4,8 @@
 #include "crypt/base/loop.h"
 #include "tests/unit/unit.h"
 
+#define PAGE ((size_t)sysconf(_SC_PAGESIZE))
+
 static struct blob *blob(const char *text)
 {
     struct err err = ERR_INIT;
@@ -46,7 +48,7 @@ static enum cache_result find(
 
 static void test_by_path_and_string(void **state)
 {
-    AUTO(cache_free) struct cache *kept = cache(60000, 1000, 1000);
+    AUTO(cache_free) struct cache *kept = cache(60000, 1000, 3 * PAGE);
     AUTO(blob_unref)
     struct blob *a = blob("sealed.a"), *same = blob("sealed.a"), *b = blob("sealed.b");
     (void)state;
@@ -63,7 +65,7 @@ static void test_by_path_and_string(void **state)
 
 static void test_refusals(void **state)
 {
-    AUTO(cache_free) struct cache *kept = cache(60000, 60000, 1000);
+    AUTO(cache_free) struct cache *kept = cache(60000, 60000, 3 * PAGE);
     AUTO(blob_unref) struct blob *a = blob("sealed.a");
     struct err refusal = ERR_INIT;
     (void)state;
@@ -78,7 +80,7 @@ static void test_refusals(void **state)
 
 static void test_time_passes(void **state)
 {
-    AUTO(cache_free) struct cache *kept = cache(20, 20, 1000);
+    AUTO(cache_free) struct cache *kept = cache(20, 20, 3 * PAGE);
     AUTO(blob_unref) struct blob *a = blob("sealed.a");
     size_t secrets, bytes, alive_before, alive;
     (void)state;
@@ -100,8 +102,8 @@ static void test_time_passes(void **state)
 
 static void test_nothing_is_kept(void **state)
 {
-    AUTO(cache_free) struct cache *kept = cache(0, 0, 1000);
-    AUTO(cache_free) struct cache *small = cache(60000, 0, 3);
+    AUTO(cache_free) struct cache *kept = cache(0, 0, 3 * PAGE);
+    AUTO(cache_free) struct cache *small = cache(60000, 0, PAGE - 1);
     AUTO(blob_unref) struct blob *a = blob("sealed.a");
     struct err refusal = ERR_INIT;
     (void)state;
@@ -116,7 +118,7 @@ static void test_nothing_is_kept(void **state)
 
 static void test_memory(void **state)
 {
-    AUTO(cache_free) struct cache *kept = cache(60000, 1000, 12);
+    AUTO(cache_free) struct cache *kept = cache(60000, 1000, 2 * PAGE + PAGE / 2);
     AUTO(blob_unref) struct blob *a = blob("sealed.a");
     size_t secrets, bytes;
     (void)state;
@@ -136,10 +138,32 @@ static void test_memory(void **state)
     assert_int_equal(bytes, 0);
 }
 
+/* Every short secret takes a page: it is that which runs out. */
+static void test_shrink(void **state)
+{
+    AUTO(cache_free) struct cache *kept = cache(60000, 1000, 8 * PAGE);
+    AUTO(blob_unref) struct blob *a = blob("sealed.a");
+    size_t secrets, bytes;
+    (void)state;
+    assert_false(cache_shrink(kept));
+    put(kept, "one", a, "11111");
+    put(kept, "two", a, "22222");
+    put(kept, "three", a, "33333");
+    put(kept, "four", a, "44444");
+    assert_true(cache_shrink(kept));
+    cache_stats(kept, &secrets, &bytes);
+    assert_int_equal(secrets, 2);
+    assert_int_equal(find(kept, "two", a, ""), CACHE_MISS);
+    assert_int_equal(find(kept, "four", a, "44444"), CACHE_HIT);
+    assert_true(cache_shrink(kept) && cache_shrink(kept));
+    assert_false(cache_shrink(kept));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_by_path_and_string),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_time_passes),
-        cmocka_unit_test(test_nothing_is_kept), cmocka_unit_test(test_memory)};
+        cmocka_unit_test(test_nothing_is_kept), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_shrink)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
