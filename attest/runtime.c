@@ -20,6 +20,7 @@ static bool members_for(const struct jwk *key, const char *const **ret_members, 
         *ret_members = rsa_members;
         return true;
     case JWK_EC_P384:
+    case JWK_OKP_ED25519: /* signs only */
     case JWK_OCT:
         break;
     }

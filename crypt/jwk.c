@@ -20,10 +20,20 @@ size_t jwk_field_size(enum jwk_kind kind)
 
 const char *jwk_curve(enum jwk_kind kind)
 {
-    return kind == JWK_EC_P256   ? "P-256"
-           : kind == JWK_EC_P384 ? "P-384"
-           : kind == JWK_EC_P521 ? "P-521"
-                                 : NULL;
+    switch (kind) {
+    case JWK_EC_P256:
+        return "P-256";
+    case JWK_EC_P384:
+        return "P-384";
+    case JWK_EC_P521:
+        return "P-521";
+    case JWK_OKP_ED25519:
+        return "Ed25519";
+    case JWK_RSA:
+    case JWK_OCT:
+        break;
+    }
+    return NULL;
 }
 
 struct jwk *jwk_ref(struct jwk *jwk)
@@ -88,12 +98,16 @@ static bool find_kind(EVP_PKEY *pkey, enum jwk_kind *ret_kind, struct err *err)
         *ret_kind = JWK_RSA;
         return true;
     }
+    if (EVP_PKEY_is_a(pkey, "ED25519")) {
+        *ret_kind = JWK_OKP_ED25519;
+        return true;
+    }
     if (!EVP_PKEY_is_a(pkey, "EC") ||
         EVP_PKEY_get_group_name(pkey, group, sizeof group, &len) != 1) {
         ossl_forget();
         const char *name = EVP_PKEY_get0_type_name(pkey);
         return err_set(err, ERR_FORMAT,
-            "key of type %s; EC on P-256, P-384 or P-521 and RSA are taken",
+            "key of type %s; EC on P-256, P-384 or P-521, Ed25519 and RSA are taken",
             name ? name : "unknown");
     }
     if (strcmp(group, "prime256v1") == 0 || strcmp(group, "P-256") == 0)
@@ -131,6 +145,8 @@ static bool check_math(EVP_PKEY *pkey, enum jwk_kind kind, bool is_private, stru
 {
     if (!is_private && kind == JWK_RSA)
         return true;
+    if (!is_private && kind == JWK_OKP_ED25519)
+        return jwk_okp_check(pkey, err);
     auto_pkey_ctx *ctx = EVP_PKEY_CTX_new_from_pkey(NULL, pkey, NULL);
     if (!ctx)
         return err_nomem(err);
@@ -204,6 +220,8 @@ bool jwk_spki(const struct jwk *jwk, struct buf *out, struct err *err)
 
 static bool generate_pkey(enum jwk_kind kind, EVP_PKEY **ret_pkey, struct err *err)
 {
+    if (kind == JWK_OKP_ED25519)
+        return jwk_okp_generate(ret_pkey, err);
     if (kind != JWK_RSA)
         return jwk_group_generate(kind, ret_pkey, err);
     EVP_PKEY *pkey = EVP_RSA_gen((unsigned)RSA_BITS_MIN);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON Web Keys (RFC 7517, RFC 7518 section 6): EC P-256, P-384 and P-521, RSA 2048..4096, oct (symmetric). An opaque,
- * counted, immutable key around an EVP_PKEY, with the kid, alg and use it came with. Points must lie on the curve,
+ * JSON Web Keys (RFC 7517, RFC 7518 section 6, RFC 8037): EC P-256, P-384 and P-521, Ed25519 (signing only), RSA
+ * 2048..4096, oct (symmetric). An opaque,
+ * counted, immutable key around an EVP_PKEY, with the kid, alg and use it came with. Points must lie on the curve and not be of low order,
  * coordinates have the full field width, a private part must match the public one, RSA below 2048 bits and e < 65537
  * are refused (the primes of a private RSA key are tested: some 60 ms). Private key text is read by a scanner over locked memory, never through JSON values.
  */
@@ -14,7 +15,7 @@
 
 #define JWK_TEXT_MAX 16384
 
-enum jwk_kind { JWK_EC_P256, JWK_EC_P384, JWK_EC_P521, JWK_RSA, JWK_OCT };
+enum jwk_kind { JWK_EC_P256, JWK_EC_P384, JWK_EC_P521, JWK_OKP_ED25519, JWK_RSA, JWK_OCT };
 
 struct jwk;
 
@@ -23,7 +24,7 @@ void jwk_unref(struct jwk *jwk);
 DEFINE_AUTO(struct jwk, jwk_unref);
 #define auto_jwk AUTO(jwk_unref) struct jwk
 
-/* A public key from JSON already loaded strictly (EC, RSA only). Private members present: refused unless
+/* A public key from JSON already loaded strictly (EC, OKP, RSA only). Private members present: refused unless
  * `private_ok`, and then ignored. Unknown members are ignored, as RFC 7517 section 4 demands. */
 bool jwk_from_json(const json_t *json, bool private_ok, struct jwk **ret_jwk, struct err *err)
     MUST_CHECK;
@@ -43,7 +44,7 @@ const char *jwk_use(const struct jwk *jwk);     /* NULL when it has none */
 EVP_PKEY *jwk_pkey(const struct jwk *jwk);      /* borrowed; NULL for OCT */
 struct bytes jwk_octets(const struct jwk *jwk); /* OCT only; borrowed from locked memory */
 
-/* The public members only: kty, crv/x/y or n/e, and `alg` (NULL: the key's own, if any), kid when known. */
+/* The public members only: kty, crv/x/y, crv/x or n/e, and `alg` (NULL: the key's own, if any), kid when known. */
 bool jwk_public_json(const struct jwk *jwk, const char *alg, json_t **ret_json, struct err *err)
     MUST_CHECK;
 /* Private JWK text, built in locked memory. */

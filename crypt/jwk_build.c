@@ -111,16 +111,32 @@ static bool decode_ec(struct arena *arena, const struct jwk_members *members, bo
     if (!need_member(members, JWK_CRV, err))
         return false;
     struct bytes crv = members->text[JWK_CRV];
-    for (numbers->kind = JWK_EC_P256; jwk_curve(numbers->kind); numbers->kind++)
+    for (numbers->kind = JWK_EC_P256; numbers->kind <= JWK_EC_P521; numbers->kind++)
         if (bytes_equal(crv, bytes_str(jwk_curve(numbers->kind))))
             break;
-    if (!jwk_curve(numbers->kind))
+    if (numbers->kind > JWK_EC_P521)
         return err_set(err, ERR_FORMAT, "curve (crv) \"%.*s\"; P-256, P-384 and P-521 are taken",
             crv.len < 32 ? (int)crv.len : 32, (const char *)crv.data);
     size_t width = jwk_field_size(numbers->kind);
     return get_number(arena, members, JWK_X, width, &numbers->x, err) &&
            get_number(arena, members, JWK_Y, width, &numbers->y, err) &&
            (!with_private || get_number(arena, members, JWK_D, width, &numbers->d, err));
+}
+
+/* RFC 8037 section 2 */
+static bool decode_okp(struct arena *arena, const struct jwk_members *members, bool with_private,
+    struct jwk_numbers *numbers, struct err *err)
+{
+    numbers->kind = JWK_OKP_ED25519;
+    if (!need_member(members, JWK_CRV, err))
+        return false;
+    struct bytes crv = members->text[JWK_CRV];
+    if (!bytes_equal(crv, bytes_str(jwk_curve(JWK_OKP_ED25519))))
+        return err_set(err, ERR_FORMAT,
+            "curve (crv) \"%.*s\" of key type OKP; only Ed25519 is taken",
+            crv.len < 32 ? (int)crv.len : 32, (const char *)crv.data);
+    return get_number(arena, members, JWK_X, JWK_ED25519_SIZE, &numbers->x, err) &&
+           (!with_private || get_number(arena, members, JWK_D, JWK_ED25519_SIZE, &numbers->d, err));
 }
 
 static bool decode_rsa(struct arena *arena, const struct jwk_members *members, bool with_private,
@@ -145,8 +161,23 @@ static bool decode_rsa(struct arena *arena, const struct jwk_members *members, b
     return true;
 }
 
-static bool build_asymmetric(const struct jwk_members *members, bool is_ec, bool with_private,
-    struct jwk **ret_jwk, struct err *err)
+/* By key type (kty): what goes from members to numbers. */
+static const struct decoder {
+    const char *kty;
+    bool (*decode)(struct arena *arena, const struct jwk_members *members, bool with_private,
+        struct jwk_numbers *numbers, struct err *err);
+} decoders[] = {{"EC", decode_ec}, {"OKP", decode_okp}, {"RSA", decode_rsa}};
+
+static const struct decoder *find_decoder(struct bytes kty)
+{
+    for (size_t i = 0; i < ARRAY_LEN(decoders); i++)
+        if (bytes_equal(kty, bytes_str(decoders[i].kty)))
+            return &decoders[i];
+    return NULL;
+}
+
+static bool build_asymmetric(const struct jwk_members *members, const struct decoder *decoder,
+    bool with_private, struct jwk **ret_jwk, struct err *err)
 {
     uint8_t room[PUBLIC_ROOM];
     struct arena arena = {room, 0, sizeof room};
@@ -157,7 +188,7 @@ static bool build_asymmetric(const struct jwk_members *members, bool is_ec, bool
         arena = (struct arena){secret_data(locked), 0, PRIVATE_ROOM};
     }
     struct jwk_numbers numbers = {0};
-    return (is_ec ? decode_ec : decode_rsa)(&arena, members, with_private, &numbers, err) &&
+    return decoder->decode(&arena, members, with_private, &numbers, err) &&
            jwk_build_numbers(&numbers, ret_jwk, err);
 }
 
@@ -180,15 +211,15 @@ bool jwk_build(
     if (!need_member(members, JWK_KTY, err))
         return false;
     struct bytes kty = members->text[JWK_KTY];
-    bool is_ec = bytes_equal(kty, bytes_str("EC"));
-    if (is_ec || bytes_equal(kty, bytes_str("RSA"))) {
-        if (!build_asymmetric(members, is_ec, with_private, &jwk, err))
+    const struct decoder *decoder = find_decoder(kty);
+    if (decoder) {
+        if (!build_asymmetric(members, decoder, with_private, &jwk, err))
             return false;
     } else if (with_private && bytes_equal(kty, bytes_str("oct"))) {
         if (!build_octets(members, &jwk, err))
             return false;
     } else {
-        return err_set(err, ERR_FORMAT, "key type (kty) \"%.*s\"; EC%s RSA%s are taken",
+        return err_set(err, ERR_FORMAT, "key type (kty) \"%.*s\"; EC, OKP%s RSA%s are taken",
             kty.len < 32 ? (int)kty.len : 32, (const char *)kty.data, with_private ? "," : " and",
             with_private ? " and oct" : "");
     }
@@ -275,6 +306,8 @@ static bool build_point(const struct jwk_numbers *numbers, struct jwk **ret_jwk,
 bool jwk_build_numbers(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)
 {
     bool is_private = numbers->d.len > 0;
+    if (numbers->kind == JWK_OKP_ED25519)
+        return jwk_okp_build(numbers, ret_jwk, err);
     if (!is_private && numbers->kind != JWK_RSA)
         return build_point(numbers, ret_jwk, err);
     uint8_t room[PUBLIC_ROOM];

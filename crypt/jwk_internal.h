@@ -76,6 +76,17 @@ bool jwk_group_point(enum jwk_kind kind, struct bytes point, EVP_PKEY **ret_pkey
     MUST_CHECK;
 bool jwk_group_generate(enum jwk_kind kind, EVP_PKEY **ret_pkey, struct err *err) MUST_CHECK;
 
+/* Ed25519: crypt/jwk_okp.c. The numbers are x, or d and perhaps x, each of JWK_ED25519_SIZE bytes. The check of a public key
+ * is what OpenSSL leaves out: a canonical encoding of a point of the curve, and not of low order. */
+#define JWK_ED25519_SIZE 32
+bool jwk_okp_build(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)
+    MUST_CHECK;
+bool jwk_okp_check(EVP_PKEY *pkey, struct err *err) MUST_CHECK;
+bool jwk_okp_generate(EVP_PKEY **ret_pkey, struct err *err) MUST_CHECK;
+bool jwk_okp_public(EVP_PKEY *pkey, uint8_t ret_x[JWK_ED25519_SIZE], struct err *err) MUST_CHECK;
+/* `ret_d` is locked memory. */
+bool jwk_okp_private(EVP_PKEY *pkey, uint8_t ret_d[JWK_ED25519_SIZE], struct err *err) MUST_CHECK;
+
 /* Wraps a key whose type and strength are then checked; `trusted` skips the mathematical checks for
  * a key that was generated just now. Takes a reference of its own. */
 bool jwk_wrap(EVP_PKEY *pkey, bool is_private, bool trusted, struct jwk **ret_jwk, struct err *err)
@@ -83,4 +94,4 @@ bool jwk_wrap(EVP_PKEY *pkey, bool is_private, bool trusted, struct jwk **ret_jw
 bool jwk_wrap_octets(struct secret *octets, struct jwk **ret_jwk, struct err *err) MUST_CHECK;
 
 size_t jwk_field_size(enum jwk_kind kind); /* bytes of an EC coordinate; 0 for others */
-const char *jwk_curve(enum jwk_kind kind); /* "P-256"…; NULL for others */
+const char *jwk_curve(enum jwk_kind kind); /* "P-256"…, "Ed25519"; NULL for others */

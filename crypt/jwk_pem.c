@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * PEM keys (RFC 7468) from locked memory: SubjectPublicKeyInfo, PKCS #8 (RFC 5958), EC (RFC 5915)
+ * PEM keys (RFC 7468) from locked memory: SubjectPublicKeyInfo, PKCS #8 (RFC 5958), EC (RFC 5915), Ed25519 (RFC 8410)
  * and RSA (RFC 8017 A.1.2) private keys. OpenSSL's own readers leave unwiped copies of the DER in
  * the heap; the few structures that are needed are read in place instead.
  */
@@ -65,6 +65,7 @@ static const uint8_t oid_p384[] = {0x2b, 0x81, 0x04, 0x00, 0x22};
 static const uint8_t oid_p521[] = {0x2b, 0x81, 0x04, 0x00, 0x23};
 static const uint8_t oid_ec[] = {0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01};
 static const uint8_t oid_rsa[] = {0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01};
+static const uint8_t oid_ed25519[] = {0x2b, 0x65, 0x70};
 #define OID(bytes) bytes_of(bytes, sizeof bytes)
 
 static bool take_curve(struct bytes *in, enum jwk_kind *ret_kind)
@@ -127,6 +128,17 @@ static bool read_rsa(struct bytes der, struct jwk **ret_jwk, struct err *err)
     return jwk_build_numbers(&numbers, ret_jwk, err);
 }
 
+/* RFC 8410 sections 3 and 7: no parameters, and the key in an OCTET STRING of its own. */
+static bool read_ed25519(
+    struct bytes parameters, struct bytes key, struct jwk **ret_jwk, struct err *err)
+{
+    struct jwk_numbers numbers = {.kind = JWK_OKP_ED25519};
+    if (parameters.len != 0 || !der_take(&key, DER_OCTETS, &numbers.d) || key.len != 0 ||
+        numbers.d.len != JWK_ED25519_SIZE)
+        return err_set(err, ERR_FORMAT, "no Ed25519 private key of 32 bytes (RFC 8410)");
+    return jwk_okp_build(&numbers, ret_jwk, err);
+}
+
 static bool read_pkcs8(struct bytes der, struct jwk **ret_jwk, struct err *err)
 {
     struct bytes seq, algorithm, oid, key;
@@ -136,9 +148,11 @@ static bool read_pkcs8(struct bytes der, struct jwk **ret_jwk, struct err *err)
         return err_set(err, ERR_FORMAT, "no PKCS #8 private key");
     if (bytes_equal(oid, OID(oid_rsa)))
         return read_rsa(key, ret_jwk, err);
+    if (bytes_equal(oid, OID(oid_ed25519)))
+        return read_ed25519(algorithm, key, ret_jwk, err);
     enum jwk_kind kind;
     if (!bytes_equal(oid, OID(oid_ec)))
-        return err_set(err, ERR_FORMAT, "private key that is neither EC nor RSA");
+        return err_set(err, ERR_FORMAT, "private key that is neither EC, Ed25519 nor RSA");
     if (!take_curve(&algorithm, &kind))
         return err_set(err, ERR_FORMAT, "EC key on a curve other than P-256, P-384 and P-521");
     return read_ec(key, kind, ret_jwk, err);

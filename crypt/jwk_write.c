@@ -46,9 +46,24 @@ static bool encoded_point(const struct jwk *jwk, uint8_t ret_point[POINT_MAX])
     return done && len == 1 + 2 * jwk_field_size(jwk->kind) && ret_point[0] == 4;
 }
 
+static bool okp_number(const struct jwk *jwk, char **ret_x, struct err *err)
+{
+    uint8_t x[JWK_ED25519_SIZE];
+    if (!jwk_okp_public(jwk->pkey, x, err))
+        return false;
+    char *text = b64_encode(B64_URL, bytes_of(x, sizeof x));
+    if (!text)
+        return err_nomem(err);
+    *ret_x = text;
+    return true;
+}
+
+/* n and e, x and y, or x alone (OKP: the second stays NULL). */
 static bool public_numbers(
     const struct jwk *jwk, char **ret_first, char **ret_second, struct err *err)
 {
+    if (jwk->kind == JWK_OKP_ED25519)
+        return okp_number(jwk, ret_first, err);
     bool is_rsa = jwk->kind == JWK_RSA;
     size_t width = jwk_field_size(jwk->kind);
     uint8_t point[POINT_MAX];
@@ -87,10 +102,11 @@ bool jwk_public_json(const struct jwk *jwk, const char *alg, json_t **ret_json, 
         return err_set(err, ERR_FORMAT, "a symmetric key has no public part");
     if (!public_numbers(jwk, &first, &second, err))
         return false;
+    bool is_okp = jwk->kind == JWK_OKP_ED25519;
     if (jwk->kind == JWK_RSA
             ? !json_build(&json, err, "{s:s,s:s,s:s}", "kty", "RSA", "n", first, "e", second)
-            : !json_build(&json, err, "{s:s,s:s,s:s,s:s}", "kty", "EC", "crv", jwk_curve(jwk->kind),
-                  "x", first, "y", second))
+            : !json_build(&json, err, "{s:s,s:s,s:s,s:s*}", "kty", is_okp ? "OKP" : "EC", "crv",
+                  jwk_curve(jwk->kind), "x", first, "y", second))
         return false;
     if (!set_label(json, "alg", alg ? alg : jwk->alg, err) ||
         !set_label(json, "kid", jwk->kid, err))
@@ -121,6 +137,12 @@ bool jwk_thumbprint(const struct jwk *jwk, char ret_text[44], struct err *err)
         PIECE("{\"e\":\"");
         PIECE(second);
         PIECE("\",\"kty\":\"RSA\",\"n\":\"");
+        PIECE(first);
+        PIECE("\"}");
+    } else if (jwk->kind == JWK_OKP_ED25519) { /* RFC 8037 section 2 */
+        PIECE("{\"crv\":\"");
+        PIECE(jwk_curve(jwk->kind));
+        PIECE("\",\"kty\":\"OKP\",\"x\":\"");
         PIECE(first);
         PIECE("\"}");
     } else {
@@ -200,6 +222,9 @@ static bool text_add_private(struct locked_text *text, const struct jwk *jwk, st
     auto_secret *room = NULL;
     if (!secret_new(NUMBER_MAX, &room, err))
         return false;
+    if (jwk->kind == JWK_OKP_ED25519)
+        return jwk_okp_private(jwk->pkey, secret_data(room), err) &&
+               text_add_number(text, "d", bytes_of(secret_data(room), JWK_ED25519_SIZE), err);
     if (jwk->kind != JWK_RSA)
         return text_add_param(text, jwk, "d", OSSL_PKEY_PARAM_PRIV_KEY, secret_data(room),
             jwk_field_size(jwk->kind), err);

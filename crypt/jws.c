@@ -14,12 +14,13 @@
 static const struct {
     const char *name;
     enum jwk_kind kind;
-    const EVP_MD *(*md)(void);
-    size_t field; /* bytes of r and of s; 0 for RSA */
+    const EVP_MD *(*md)(void); /* NULL: the algorithm hashes by itself */
+    size_t field;              /* bytes of r and of s in ECDSA; 0 for others */
 } algs[JWS_ALG_COUNT] = {
     [JWS_ES256] = {"ES256", JWK_EC_P256, EVP_sha256, 32},
     [JWS_ES384] = {"ES384", JWK_EC_P384, EVP_sha384, 48},
     [JWS_RS256] = {"RS256", JWK_RSA, EVP_sha256, 0},
+    [JWS_EDDSA] = {"EdDSA", JWK_OKP_ED25519, NULL, 0},
 };
 
 struct jws {
@@ -50,6 +51,11 @@ enum jws_alg jws_alg(const struct jws *jws)
 const char *jws_alg_name(enum jws_alg alg)
 {
     return algs[alg].name;
+}
+
+static const EVP_MD *alg_md(enum jws_alg alg)
+{
+    return algs[alg].md ? algs[alg].md() : NULL;
 }
 
 const char *jws_kid(const struct jws *jws)
@@ -94,8 +100,8 @@ static bool find_alg(const char *name, enum jws_alg *ret_alg, struct err *err)
             return true;
         }
     }
-    return err_set(
-        err, ERR_FORMAT, "alg \"%.32s\" is not taken; sign with ES256, ES384 or RS256", name);
+    return err_set(err, ERR_FORMAT,
+        "alg \"%.32s\" is not taken; sign with ES256, ES384, RS256 or EdDSA", name);
 }
 
 static bool read_header(struct jws *jws, struct bytes section, struct err *err)
@@ -213,7 +219,7 @@ bool jws_verify(const struct jws *jws, const struct jwk *key, unsigned allowed,
         signature = bytes_of(der, der_len);
     }
     auto_md_ctx *ctx = EVP_MD_CTX_new();
-    if (!ctx || EVP_DigestVerifyInit(ctx, NULL, algs[jws->alg].md(), NULL, jwk_pkey(key)) != 1)
+    if (!ctx || EVP_DigestVerifyInit(ctx, NULL, alg_md(jws->alg), NULL, jwk_pkey(key)) != 1)
         return err_set(err, ERR_INTERNAL, "%s: %s", algs[jws->alg].name, ossl_reason());
     if (EVP_DigestVerify(ctx, signature.data, signature.len, jws->signing_input.data,
             jws->signing_input.len) != 1) {
@@ -235,7 +241,7 @@ static bool alg_of_key(const struct jwk *key, enum jws_alg *ret_alg, struct err 
         }
     }
     return err_set(
-        err, ERR_CRYPTO, "a key of this type cannot sign; use a P-256, P-384 or RSA key");
+        err, ERR_CRYPTO, "a key of this type cannot sign; use a P-256, P-384, Ed25519 or RSA key");
 }
 
 /* alg, kid, then the caller's members: some readers print the header as it comes. */
@@ -280,7 +286,7 @@ static bool sign(
     uint8_t signature[SIGNATURE_MAX], raw[2 * 48];
     size_t len = sizeof signature, field = algs[alg].field;
     auto_md_ctx *ctx = EVP_MD_CTX_new();
-    if (!ctx || EVP_DigestSignInit(ctx, NULL, algs[alg].md(), NULL, jwk_pkey(key)) != 1 ||
+    if (!ctx || EVP_DigestSignInit(ctx, NULL, alg_md(alg), NULL, jwk_pkey(key)) != 1 ||
         EVP_DigestSign(ctx, signature, &len, input.data, input.len) != 1)
         return err_set(err, ERR_INTERNAL, "signing with %s: %s", algs[alg].name, ossl_reason());
     if (field == 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Administrators (protocol.md A.5): nobody unless configured; otherwise a bearer JWT signed by one
- * of the configured public keys (JWK or PEM files; ES256, ES384, RS256), with `exp` (60 s leeway,
+ * of the configured public keys (JWK or PEM files; ES256, ES384, RS256, EdDSA with Ed25519), with `exp` (60 s leeway,
  * nbf alike) and a text claim `role`; `iss` and `aud` are compared when configured. Then the role's
  * list of endpoint patterns: POSIX extended regular expressions that begin with
  * "^/kbs" and end with "$", matched against the raw URI in normal form, without and with its query. Role "admin"

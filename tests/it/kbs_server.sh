@@ -11,6 +11,10 @@ JWT="$HERE/admin_token.py"
 URL_DIR=/kbs/v0
 mkdir -p "$DIR/etc"
 for kind in P-256 P-384 RSA; do "$PYTHON" "$JWT" key "$DIR/etc/$kind.jwk" "$DIR/etc/$kind.pub.jwk" "$kind"; done
+for name in ed25519 stranger; do # as the administrators of a Trustee KBS make theirs
+    (umask 077 && openssl genpkey -algorithm ed25519 -out "$DIR/etc/$name.pem")
+    openssl pkey -in "$DIR/etc/$name.pem" -pubout -out "$DIR/etc/$name.pub.pem"
+done
 "$PYTHON" "$JWT" key "$DIR/etc/stranger.jwk" "$DIR/etc/stranger.pub.jwk"
 "$PYTHON" "$JWT" key "$DIR/etc/token.jwk" "$DIR/etc/token.pub.jwk"
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost -keyout "$DIR/etc/tls.key" \
@@ -31,7 +35,7 @@ key = $DIR/etc/token.jwk
 [admin]
 mode = jwt
 keys = $DIR/etc/P-256.pub.jwk $DIR/etc/P-384.pub.jwk
-keys = $DIR/etc/RSA.pub.jwk
+keys = $DIR/etc/RSA.pub.jwk $DIR/etc/ed25519.pub.pem
 acl = admin=^/kbs/.*\$
 acl = reader=^/kbs/v0/resource(-policy)?\$
 acl = publisher=^/kbs/v0/resource/.*/public\$
@@ -108,6 +112,18 @@ for kind in P-256 P-384 RSA; do
     admin GET $URL_DIR/resource
     answers "an administrator with a $kind key" 200 "[]"
 done
+now=$(date +%s)
+for name in ed25519 stranger; do
+    TOKEN=$("$PYTHON" "$JWT" sign "$DIR/etc/$name.pem" iss=Trustee sub=admin 'aud=["kbs"]' "iat=$now" "exp=$((now + 600))")
+    admin GET $URL_DIR/resource
+    case $name in
+        ed25519) answers "an administrator's EdDSA token" 200 "[]" ;;
+        *) answers "a stranger's EdDSA token" 401 "not signed by any" ;;
+    esac
+done
+CLI=(--kbs "$BASE" --ca-file "$DIR/etc/tls.crt")
+check "sealed with an Ed25519 key in PEM" "$BIN/sealed" kbs list "${CLI[@]}" --admin-key "$DIR/etc/ed25519.pem"
+refused "sealed with a stranger's Ed25519 key" "not signed by any" "$BIN/sealed" kbs list "${CLI[@]}" --admin-key "$DIR/etc/stranger.pem"
 TOKEN=$("$PYTHON" "$JWT" sign "$DIR/etc/stranger.jwk"); admin GET $URL_DIR/resource
 answers "a stranger's signature" 401 "not signed by any"
 TOKEN=$("$PYTHON" "$JWT" sign "$DIR/etc/P-256.jwk" exp=); admin GET $URL_DIR/resource

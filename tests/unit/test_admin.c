@@ -12,8 +12,8 @@
 
 static struct err err;
 static char dir[64];
-static char public_path[128], private_path[128], rsa_path[128], oct_path[128];
-static struct jwk *key, *rsa, *stranger;
+static char public_path[128], private_path[128], rsa_path[128], ed25519_path[128], oct_path[128];
+static struct jwk *key, *rsa, *ed25519, *stranger;
 
 static void save(const struct jwk *jwk, const char *name, char *out, bool private)
 {
@@ -40,7 +40,9 @@ static int make_keys(void **state)
     assert_done(jwk_generate(JWK_EC_P256, "one", &stranger, &err), &err);
     save(key, "public", public_path, false);
     save(key, "private", private_path, true);
+    assert_done(jwk_generate(JWK_OKP_ED25519, NULL, &ed25519, &err), &err);
     save(rsa, "rsa", rsa_path, false);
+    save(ed25519, "ed25519", ed25519_path, false);
     snprintf(oct_path, sizeof oct_path, "%s/oct", dir);
     assert_done(
         file_write(oct_path,
@@ -55,10 +57,12 @@ static int drop_keys(void **state)
     (void)state;
     jwk_unref(key);
     jwk_unref(rsa);
+    jwk_unref(ed25519);
     jwk_unref(stranger);
     unlink(public_path);
     unlink(private_path);
     unlink(rsa_path);
+    unlink(ed25519_path);
     unlink(oct_path);
     return rmdir(dir);
 }
@@ -66,11 +70,12 @@ static int drop_keys(void **state)
 static struct admin *admin_with(struct kbs_conf *conf, const char *const *acls, size_t count)
 {
     struct admin *admin = NULL;
-    static char *keys[2];
+    static char *keys[3];
     keys[0] = public_path;
     keys[1] = rsa_path;
+    keys[2] = ed25519_path;
     conf->admin.mode = KBS_ADMIN_JWT;
-    conf->admin.keys = (struct conf_list){keys, 2};
+    conf->admin.keys = (struct conf_list){keys, 3};
     conf->admin.acl = (struct conf_list){(char **)(uintptr_t)acls, count};
     assert_done(admin_new(conf, &admin, &err), &err);
     return admin;
@@ -123,6 +128,7 @@ static void a_good_token_passes(void **state)
     assert_string_equal(name, "admin/ann");
     token[0] = 'b'; /* the scheme's case does not matter */
     assert_done(admin_check(admin, token, TARGET, NOW, name, &err), &err);
+    assert_true(check(admin, ed25519, GOOD, TARGET));
     assert_true(check(admin, rsa, "{\"exp\":1800000010,\"role\":\"admin\"}", TARGET));
 }
 
@@ -147,6 +153,9 @@ static void signatures_count(void **state)
     AUTO(admin_free) struct admin *admin = admin_with(&conf, NULL, 0);
     char name[REQUEST_ADMIN_MAX];
     assert_refused(check(admin, stranger, GOOD, TARGET), &err, ERR_DENIED_LOCAL, "not signed by");
+    auto_jwk *other = NULL;
+    assert_done(jwk_generate(JWK_OKP_ED25519, NULL, &other, &err), &err);
+    assert_refused(check(admin, other, GOOD, TARGET), &err, ERR_DENIED_LOCAL, "not signed by");
     auto_free char *token = bearer(key, GOOD);
     size_t len = strlen(token);
     token[len - 2] = token[len - 2] == 'A' ? 'B' : 'A';

@@ -157,6 +157,21 @@ static void test_open_needs_a_private_key(void **state)
     assert_refused(broker_open(&args, &broker, &err), &err, ERR_CONFIG, "private half");
     assert_done(file_write(path, bytes_str(text), 0644, &err), &err);
     assert_refused(broker_open(&args, &broker, &err), &err, ERR_CONFIG, "chmod 600");
+    /* Whatever kind the key is, its tokens are of it. */
+    auto_jwk *ed25519 = NULL;
+    auto_secret *private = NULL;
+    auto_free char *token = NULL;
+    auto_jws *jws = NULL;
+    assert_done(jwk_generate(JWK_OKP_ED25519, NULL, &ed25519, &err), &err);
+    assert_done(jwk_private_text(ed25519, &private, &err), &err);
+    unlink(path);
+    assert_done(file_write(path, secret_bytes(private), 0600, &err), &err);
+    assert_done(broker_open(&args, &broker, &err), &err);
+    broker_free(take_ptr(broker));
+    const struct broker_identity nobody = {0};
+    assert_done(broker_token(ed25519, &nobody, 1800000000, &token, &err), &err);
+    assert_done(jws_parse(bytes_str(token), &jws, &err), &err);
+    assert_int_equal(jws_alg(jws), JWS_EDDSA);
     args.admin_key = NULL;
     assert_refused(broker_open(&args, &broker, &err), &err, ERR_CONFIG, "--admin-key");
     unlink(profile);

@@ -333,7 +333,8 @@ static void test_headers(void **state)
     (void)state;
     static const char *const headers[] = {
         "{\"alg\":\"none\"}", "{\"alg\":\"HS256\"}", "{\"alg\":\"ES384\"}", "{\"alg\":\"RS256\"}",
-        "{\"typ\":\"JWT\"}", "{\"alg\":\"ES256\",\"crit\":[\"exp\"],\"exp\":1}",
+        "{\"alg\":\"EdDSA\"}", "{\"typ\":\"JWT\"}",
+        "{\"alg\":\"ES256\",\"crit\":[\"exp\"],\"exp\":1}",
         "{\"alg\":\"ES256\"}", /* the right algorithm over other signed bytes */
     };
     auto_json *claims = tpm_claims();

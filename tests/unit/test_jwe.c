@@ -160,6 +160,12 @@ static void the_key_decides(void **state)
     struct secret *none = NULL;
     auto_secret *opened = NULL;
     auto_buf out = BUF_INIT(JWE_TEXT_MAX);
+    auto_jwk *ed25519 = load("vectors/jose/rfc8037-a1.jwk");
+    assert_refused(
+        jwe_decrypt(bytes_str(text), ed25519, &none, &err), &err, ERR_CRYPTO, "another kind");
+    assert_refused(
+        jwe_encrypt(ed25519, BYTES_EMPTY, &out, &err), &err, ERR_CRYPTO, "P-521 or an RSA");
+    assert_null(jwe_alg_for(ed25519));
     assert_done(jwk_generate(JWK_EC_P384, NULL, &p384, &err), &err);
     assert_done(jwe_decrypt(bytes_str(text), right, &opened, &err), &err);
     assert_refused(

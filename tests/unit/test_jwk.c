@@ -55,6 +55,9 @@ static void rfc7517_keys_are_read(void **state)
         {"vectors/jose/rfc7517-b-x5c.jwk", "1b94c", NULL, "sig", JWK_RSA, false},
         {"vectors/jose/rfc7517-c1-rsa.jwk", "juliet@capulet.lit", NULL, "enc", JWK_RSA, true},
         {"vectors/jose/trustee.pem", NULL, NULL, NULL, JWK_EC_P256, true},
+        {"vectors/jose/rfc8037-a1.jwk", NULL, NULL, NULL, JWK_OKP_ED25519, true},
+        {"vectors/jose/rfc8037-a2.jwk", NULL, NULL, NULL, JWK_OKP_ED25519, false},
+        {"fuzz/corpus/jwk/ed25519-public.txt", "admin", "EdDSA", "sig", JWK_OKP_ED25519, false},
         {"fuzz/corpus/jwk/sec1.txt", NULL, NULL, NULL, JWK_EC_P256, true},
         {"fuzz/corpus/jwk/pkcs1.txt", NULL, NULL, NULL, JWK_RSA, true},
         {"fuzz/corpus/jwk/spki.txt", NULL, NULL, NULL, JWK_EC_P256, false},
@@ -116,6 +119,54 @@ static void every_encoding_comes_back(void **state)
     }
 }
 
+/* RFC 8037 A.1 to A.3: one key in each of its encodings. */
+static void thumbprint_of_rfc8037(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *file;
+        bool is_private;
+    } rows[] = {{"vectors/jose/rfc8037-a1.jwk", true}, {"vectors/jose/rfc8037-a2.jwk", false},
+        {"fuzz/corpus/jwk/ed25519-pkcs8.txt", true}, {"fuzz/corpus/jwk/ed25519-spki.txt", false}};
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct err err = ERR_INIT;
+        auto_jwk *jwk = load(rows[i].file);
+        auto_json *json = NULL;
+        char text[44];
+        assert_int_equal(jwk_kind(jwk), JWK_OKP_ED25519);
+        assert_int_equal(jwk_is_private(jwk), rows[i].is_private);
+        assert_done(jwk_thumbprint(jwk, text, &err), &err);
+        assert_string_equal(text, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+        assert_done(jwk_public_json(jwk, "EdDSA", &json, &err), &err);
+        auto_free char *public = json_text(json);
+        assert_string_equal(public, "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+                                    "7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
+                                    "\"alg\":\"EdDSA\"}");
+        if (!rows[i].is_private)
+            continue;
+        auto_secret *whole = NULL;
+        assert_done(jwk_private_text(jwk, &whole, &err), &err);
+        assert_true(bytes_equal(secret_bytes(whole),
+            bytes_str("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_"
+                      "7TyWQHOg7hcvPapiMlrwIaaPcHURo\","
+                      "\"d\":\"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A\"}")));
+    }
+}
+
+/* The check of the point refuses no key that is one, whatever the sign of its x. */
+static void every_ed25519_key_is_taken(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 200; i++) {
+        struct err err = ERR_INIT;
+        auto_jwk *key = NULL, *public = NULL;
+        auto_json *json = NULL;
+        assert_done(jwk_generate(JWK_OKP_ED25519, NULL, &key, &err), &err);
+        assert_done(jwk_public_json(key, NULL, &json, &err), &err);
+        assert_done(jwk_from_json(json, false, &public, &err), &err);
+    }
+}
+
 /* What POST /attest sends: protocol.md A.2. */
 static void tee_pubkey_members(void **state)
 {
@@ -143,7 +194,8 @@ static void private_members_in_json(void **state)
     assert_false(jwk_is_private(jwk));
     auto_json *oct = parse("{\"kty\":\"oct\",\"k\":\"AAAAAAAAAAAAAAAAAAAAAA\"}");
     struct jwk *none = NULL;
-    assert_refused(jwk_from_json(oct, true, &none, &err), &err, ERR_FORMAT, "EC and RSA are taken");
+    assert_refused(
+        jwk_from_json(oct, true, &none, &err), &err, ERR_FORMAT, "EC, OKP and RSA are taken");
     auto_json *list = parse("[]");
     assert_refused(jwk_from_json(list, true, &none, &err), &err, ERR_FORMAT, "no JSON object");
     auto_json *number = parse("{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":1}");
@@ -203,6 +255,8 @@ static const struct bad_input bad_inputs[] = {
     {"array.txt", ERR_FORMAT, "neither a JSON object nor PEM at byte 0"},
     {"bad-number-in-unknown.txt", ERR_FORMAT, "no JSON value at byte 193"},
     {"control-character.txt", ERR_FORMAT, "a control character at byte 9"},
+    {"crv-ed25519-of-ec.txt", ERR_FORMAT,
+        "curve (crv) \"Ed25519\"; P-256, P-384 and P-521 are taken"},
     {"crv-missing.txt", ERR_FORMAT, "member \"crv\" is missing"},
     {"crv-p384-with-p256-point.txt", ERR_FORMAT,
         "member \"x\" has 43 characters; 48 bytes of full width in"},
@@ -223,9 +277,8 @@ static const struct bad_input bad_inputs[] = {
     {"escaped-number.txt", ERR_FORMAT, "member \"d\" holds an escape; base64url needs none"},
     {"kid-lone-surrogate.txt", ERR_FORMAT, "kid: not the JSON that is taken: invalid Unicode"},
     {"kid-nul.txt", ERR_FORMAT, "kid: not the JSON that is taken: \\u0000 is not allowed"},
-    {"kty-lower-case.txt", ERR_FORMAT, "key type (kty) \"ec\"; EC, RSA and oct are taken"},
+    {"kty-lower-case.txt", ERR_FORMAT, "key type (kty) \"ec\"; EC, OKP, RSA and oct are taken"},
     {"kty-missing.txt", ERR_FORMAT, "member \"kty\" is missing"},
-    {"kty-okp.txt", ERR_FORMAT, "key type (kty) \"OKP\"; EC and RSA are taken"},
     {"many-members.txt", ERR_FORMAT, "too many members at byte 503"},
     {"non-ascii-number.txt", ERR_FORMAT, "d: position 0 is not base64"},
     {"non-utf8.txt", ERR_FORMAT, "the text is no UTF-8"},
@@ -238,13 +291,35 @@ static const struct bad_input bad_inputs[] = {
     {"oct-without-k.txt", ERR_FORMAT, "member \"k\" is missing"},
     {"off-curve-private.txt", ERR_CRYPTO, "the numbers are no key"},
     {"off-curve.txt", ERR_CRYPTO, "the numbers are no key"},
+    {"okp-crv-missing.txt", ERR_FORMAT, "member \"crv\" is missing"},
+    {"okp-crv-p256.txt", ERR_FORMAT, "curve (crv) \"P-256\" of key type OKP; only Ed25519"},
+    {"okp-d-of-another-key.txt", ERR_CRYPTO, "private and public part do not belong together"},
+    {"okp-d-short.txt", ERR_FORMAT, "member \"d\" has 42 characters; 32 bytes of full width in"},
+    {"okp-d-without-x.txt", ERR_FORMAT, "member \"x\" is missing"},
+    {"okp-ed448.txt", ERR_FORMAT, "curve (crv) \"Ed448\" of key type OKP; only Ed25519"},
+    {"okp-x-is-p.txt", ERR_CRYPTO, "the Ed25519 public key is not canonical"},
+    {"okp-x-long.txt", ERR_FORMAT, "member \"x\" has 44 characters; 32 bytes of full width in"},
+    {"okp-x-missing.txt", ERR_FORMAT, "member \"x\" is missing"},
+    {"okp-x-not-canonical.txt", ERR_CRYPTO, "the Ed25519 public key is not canonical"},
+    {"okp-x-off-curve.txt", ERR_CRYPTO, "the Ed25519 public key is no point of the curve"},
+    {"okp-x-order-1.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-order-2.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-order-4-sign.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-order-4.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-order-8-sign.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-order-8.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"okp-x-padded.txt", ERR_FORMAT, "member \"x\" has 44 characters; 32 bytes of full width in"},
+    {"okp-x-short.txt", ERR_FORMAT, "member \"x\" has 42 characters; 32 bytes of full width in"},
+    {"okp-x25519.txt", ERR_FORMAT, "curve (crv) \"X25519\" of key type OKP; only Ed25519"},
     {"pem-bad-base64.txt", ERR_FORMAT, "body: position 2 is not base64"},
     {"pem-certificate.txt", ERR_FORMAT, "a \"CERTIFICATE\" is not taken here; for a private key,"},
     {"pem-cut.txt", ERR_FORMAT, "not one block from \"-----BEGIN\" to the same \"-----END\""},
     {"pem-der-cut.txt", ERR_FORMAT, "no PKCS #8 private key"},
-    {"pem-ed25519-public.txt", ERR_FORMAT,
-        "key of type ED25519; EC on P-256, P-384 or P-521 and RSA are"},
-    {"pem-ed25519.txt", ERR_FORMAT, "private key that is neither EC nor RSA"},
+    {"pem-ed25519-bare.txt", ERR_FORMAT, "no Ed25519 private key of 32 bytes (RFC 8410)"},
+    {"pem-ed25519-low-order.txt", ERR_CRYPTO, "the Ed25519 public key is of low order"},
+    {"pem-ed25519-parameters.txt", ERR_FORMAT, "no Ed25519 private key of 32 bytes (RFC 8410)"},
+    {"pem-ed25519-short.txt", ERR_FORMAT, "no Ed25519 private key of 32 bytes (RFC 8410)"},
+    {"pem-ed448.txt", ERR_FORMAT, "private key that is neither EC, Ed25519 nor RSA"},
     {"pem-encrypted.txt", ERR_FORMAT, "a \"ENCRYPTED PRIVATE KEY\" is not taken here; for a"},
     {"pem-labels-differ.txt", ERR_FORMAT,
         "not one block from \"-----BEGIN\" to the same \"-----END\""},
@@ -252,6 +327,9 @@ static const struct bad_input bad_inputs[] = {
     {"pem-rsa-1024.txt", ERR_FORMAT, "RSA key of 1024 bits; 2048 to 4096 are taken"},
     {"pem-trailing.txt", ERR_FORMAT, "not one block from \"-----BEGIN\" to the same \"-----END\""},
     {"pem-two-keys.txt", ERR_FORMAT, "not one block from \"-----BEGIN\" to the same \"-----END\""},
+    {"pem-x25519-public.txt", ERR_FORMAT,
+        "key of type X25519; EC on P-256, P-384 or P-521, Ed25519 and RSA are"},
+    {"pem-x25519.txt", ERR_FORMAT, "private key that is neither EC, Ed25519 nor RSA"},
     {"rsa-1024-private.txt", ERR_FORMAT, "RSA key of 1024 bits; 2048 to 4096 are taken"},
     {"rsa-1024.txt", ERR_FORMAT, "RSA key of 1024 bits; 2048 to 4096 are taken"},
     {"rsa-4104.txt", ERR_FORMAT, "member \"n\" has 513 bytes; 1 to 512 are taken"},
@@ -321,6 +399,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(thumbprint_of_rfc7638),
+        cmocka_unit_test(thumbprint_of_rfc8037),
+        cmocka_unit_test(every_ed25519_key_is_taken),
         cmocka_unit_test(rfc7517_keys_are_read),
         cmocka_unit_test(every_encoding_comes_back),
         cmocka_unit_test(a_point_kept_compressed_is_written_whole),

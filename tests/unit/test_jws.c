@@ -2,7 +2,8 @@
 #include "crypt/jws.h"
 #include "tests/unit/inputs.h"
 
-#define ALLOW_ALL (JWS_ALLOW(JWS_ES256) | JWS_ALLOW(JWS_ES384) | JWS_ALLOW(JWS_RS256))
+#define ALLOW_ALL \
+    (JWS_ALLOW(JWS_ES256) | JWS_ALLOW(JWS_ES384) | JWS_ALLOW(JWS_RS256) | JWS_ALLOW(JWS_EDDSA))
 
 static struct jwk *load(const char *path)
 {
@@ -47,10 +48,78 @@ static void rfc7515_examples(void **state)
     }
 }
 
+/* RFC 8037 A.4 and A.5. The signature is a function of key and text, so signing makes it again. */
+static void rfc8037_example(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_free char *text = input_text("vectors/jose/rfc8037-a4.jws"), *made = NULL;
+    auto_jwk *private = load("vectors/jose/rfc8037-a1.jwk");
+    auto_jwk *public = load("vectors/jose/rfc8037-a2.jwk"), *other = NULL;
+    auto_jws *jws = NULL;
+    struct bytes got = BYTES_EMPTY;
+    assert_done(jws_parse(bytes_str(text), &jws, &err), &err);
+    assert_int_equal(jws_alg(jws), JWS_EDDSA);
+    assert_string_equal(jws_alg_name(JWS_EDDSA), "EdDSA");
+    assert_refused(jws_verify(jws, public, ALLOW_ALL & ~JWS_ALLOW(JWS_EDDSA), &got, &err), &err,
+        ERR_CRYPTO, "alg EdDSA is not allowed here");
+    assert_done(jwk_generate(JWK_OKP_ED25519, NULL, &other, &err), &err);
+    assert_refused(jws_verify(jws, other, ALLOW_ALL, &got, &err), &err, ERR_CRYPTO, "does not fit");
+    assert_null(got.data);
+    assert_done(jws_verify(jws, public, JWS_ALLOW(JWS_EDDSA), &got, &err), &err);
+    assert_true(bytes_equal(got, bytes_str("Example of Ed25519 signing")));
+    assert_done(jws_sign(private, NULL, got, &made, &err), &err);
+    assert_string_equal(made, text);
+}
+
+static void refuse_with(const struct jwk *key, const char *text, const char *why)
+{
+    struct err err = ERR_INIT;
+    auto_jws *jws = NULL;
+    struct bytes got = BYTES_EMPTY;
+    bool done = jws_parse(bytes_str(text), &jws, &err) && jws_verify(jws, key, ~0u, &got, &err);
+    assert_refused(done, &err, err.code, why);
+    assert_null(got.data);
+}
+
+/* Every other algorithm, and every other length and text, against one Ed25519 key. */
+static void an_ed25519_key_takes_eddsa_only(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_free char *good = input_text("vectors/jose/rfc8037-a4.jws");
+    auto_free char *es256 = input_text("vectors/jose/rfc7515-a3.jws");
+    auto_jwk *key = load("vectors/jose/rfc8037-a2.jwk"), *ec = load("vectors/jose/rfc7515-a3.jwk");
+    auto_jwk *labelled = load("fuzz/corpus/jwk/ed25519-public.txt");
+    size_t len = strlen(good);
+    char text[256];
+    refuse_with(key, es256, "alg ES256 does not go with a key of this type (Ed25519)");
+    refuse_with(ec, good, "alg EdDSA does not go with a key of this type (P-256)");
+    refuse_with(key, "eyJhbGciOiJub25lIn0.e30.", "alg \"none\" is not taken");
+    /* 63 and 65 bytes (the last character then holds no stray bits), and none */
+    snprintf(text, sizeof text, "%.*s", (int)len - 2, good);
+    refuse_with(key, text, "signature of 63 bytes; EdDSA with this key makes 64");
+    snprintf(text, sizeof text, "%sA", good);
+    refuse_with(key, text, "signature of 65 bytes; EdDSA with this key makes 64");
+    snprintf(text, sizeof text, "%.*s", (int)(strrchr(good, '.') + 1 - good), good);
+    refuse_with(key, text, "signature of 0 bytes; EdDSA with this key makes 64");
+    /* the payload's first character, R and S */
+    const size_t places[] = {(size_t)(strchr(good, '.') + 1 - good), len - 80, len - 10};
+    for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+        snprintf(text, sizeof text, "%s", good);
+        text[places[i]] = text[places[i]] == 'A' ? 'B' : 'A';
+        refuse_with(key, text, "the EdDSA signature does not fit");
+    }
+    auto_jws *jws = NULL;
+    struct bytes got;
+    assert_done(jws_parse(bytes_str(good), &jws, &err), &err);
+    assert_done(jws_verify(jws, labelled, ALLOW_ALL, &got, &err), &err);
+}
+
 static void what_is_signed_verifies(void **state)
 {
     (void)state;
-    static const enum jwk_kind kinds[] = {JWK_EC_P256, JWK_EC_P384, JWK_RSA};
+    static const enum jwk_kind kinds[] = {JWK_EC_P256, JWK_EC_P384, JWK_OKP_ED25519, JWK_RSA};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct err err = ERR_INIT;
         auto_jwk *key = NULL;
@@ -174,11 +243,13 @@ static bool refuse(const struct secret *input, struct err *err)
 
 /* What each file of tests/bad/jws is refused for. */
 static const struct bad_input bad_inputs[] = {
-    {"alg-lower-case.txt", ERR_FORMAT, "alg \"es256\" is not taken; sign with ES256, ES384 or"},
+    {"alg-lower-case.txt", ERR_FORMAT,
+        "alg \"es256\" is not taken; sign with ES256, ES384, RS256 or"},
     {"alg-missing.txt", ERR_FORMAT, "JWS header: member \"alg\" is missing"},
     {"alg-none-mixed-case.txt", ERR_FORMAT,
-        "alg \"nOnE\" is not taken; sign with ES256, ES384 or RS256"},
-    {"alg-none.txt", ERR_FORMAT, "alg \"none\" is not taken; sign with ES256, ES384 or RS256"},
+        "alg \"nOnE\" is not taken; sign with ES256, ES384, RS256 or EdDSA"},
+    {"alg-none.txt", ERR_FORMAT,
+        "alg \"none\" is not taken; sign with ES256, ES384, RS256 or EdDSA"},
     {"alg-number.txt", ERR_FORMAT, "JWS header: member \"alg\" must be text"},
     {"b64-false.txt", ERR_FORMAT, "JWS header: \"b64\" is not taken; sign without it"},
     {"b64-null.txt", ERR_FORMAT, "JWS header: \"b64\" is not taken; sign without it"},
@@ -189,16 +260,17 @@ static const struct bad_input bad_inputs[] = {
     {"crit.txt", ERR_FORMAT, "JWS header: \"crit\" is not taken; sign without it"},
     {"dots.txt", ERR_FORMAT, "JWS header: empty, where JSON is needed"},
     {"duplicate-alg.txt", ERR_FORMAT, "JWS header: not the JSON that is taken: duplicate"},
+    {"eddsa-for-ec-key.txt", ERR_CRYPTO, "alg EdDSA does not go with a key of this type (P-256)"},
     {"empty.txt", ERR_FORMAT, "a compact JWS has three sections between dots, not fewer"},
     {"es384-for-p256-key.txt", ERR_CRYPTO, "alg ES384 does not go with a key of this type (P-256)"},
-    {"es512.txt", ERR_FORMAT, "alg \"ES512\" is not taken; sign with ES256, ES384 or"},
+    {"es512.txt", ERR_FORMAT, "alg \"ES512\" is not taken; sign with ES256, ES384, RS256 or"},
     {"four-sections.txt", ERR_FORMAT, "a compact JWS has three sections between dots, not more"},
     {"header-array.txt", ERR_FORMAT, "JWS header: must be a JSON object"},
     {"header-changed.txt", ERR_CRYPTO, "the ES256 signature does not fit: another key made it,"},
     {"header-not-json.txt", ERR_FORMAT, "JWS header: not the JSON that is taken: '[' or '{'"},
     {"header-trailing.txt", ERR_FORMAT, "JWS header: not the JSON that is taken: end of file"},
     {"hs256-with-public-key.txt", ERR_FORMAT,
-        "alg \"HS256\" is not taken; sign with ES256, ES384 or"},
+        "alg \"HS256\" is not taken; sign with ES256, ES384, RS256 or"},
     {"json-serialisation.txt", ERR_FORMAT,
         "a compact JWS has three sections between dots, not fewer"},
     {"kid-number.txt", ERR_FORMAT, "JWS header: member \"kid\" must be text"},
@@ -210,7 +282,7 @@ static const struct bad_input bad_inputs[] = {
     {"padded-header.txt", ERR_FORMAT, "JWS header: `=` at position 21 of the base64 text,"},
     {"padded-signature.txt", ERR_FORMAT, "JWS signature: `=` at position 86 of the base64 text,"},
     {"payload-changed.txt", ERR_CRYPTO, "the ES256 signature does not fit: another key made it,"},
-    {"ps256.txt", ERR_FORMAT, "alg \"PS256\" is not taken; sign with ES256, ES384 or"},
+    {"ps256.txt", ERR_FORMAT, "alg \"PS256\" is not taken; sign with ES256, ES384, RS256 or"},
     {"rs256-for-ec-key.txt", ERR_CRYPTO, "alg RS256 does not go with a key of this type (P-256)"},
     {"signature-all-zero.txt", ERR_CRYPTO,
         "the ES256 signature does not fit: another key made it,"},
@@ -238,6 +310,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rfc7515_examples),
+        cmocka_unit_test(rfc8037_example),
+        cmocka_unit_test(an_ed25519_key_takes_eddsa_only),
         cmocka_unit_test(what_is_signed_verifies),
         cmocka_unit_test(many_signatures_verify),
         cmocka_unit_test(the_header_may_not_set_alg),

@@ -83,7 +83,7 @@ static void test_own_keys(void **state)
 static void test_other_kinds_of_key_are_refused(void **state)
 {
     (void)state;
-    static const enum jwk_kind kinds[] = {JWK_EC_P384, JWK_OCT};
+    static const enum jwk_kind kinds[] = {JWK_EC_P384, JWK_OKP_ED25519, JWK_OCT};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         struct err err = ERR_INIT;
         auto_jwk *key = NULL;

@@ -392,9 +392,11 @@ static bool refuse(const struct secret *input, struct err *err)
 
 /* What each file of tests/bad/sealed is refused for. */
 static const struct bad_input bad_inputs[] = {
+    {"alg-eddsa.txt", ERR_FORMAT, "header: alg EdDSA; sealed secrets are signed with ES256"},
     {"alg-es384.txt", ERR_FORMAT, "header: alg ES384; sealed secrets are signed with ES256"},
     {"alg-missing.txt", ERR_FORMAT, "JWS header: member \"alg\" is missing"},
-    {"alg-none.txt", ERR_FORMAT, "alg \"none\" is not taken; sign with ES256, ES384 or RS256"},
+    {"alg-none.txt", ERR_FORMAT,
+        "alg \"none\" is not taken; sign with ES256, ES384, RS256 or EdDSA"},
     {"alg-rs256.txt", ERR_FORMAT, "header: alg RS256; sealed secrets are signed with ES256"},
     {"annotations-array.txt", ERR_FORMAT, "payload: member \"annotations\" must be an object"},
     {"b64-false.txt", ERR_FORMAT, "JWS header: \"b64\" is not taken; sign without it"},
