@@ -232,9 +232,10 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     struct err err = ERR_INIT;
     /*
      * The kernel was told a size that is less than the true one (another secret came from the KBS meanwhile), and sendfile and splice
-     * would cut the content there. ESTALE makes it walk the path once more, and learn the size from the cache.
+     * would cut the content there. ESTALE makes it walk the path once more, and learn the size from the cache, or (ttl=0 keeps none) here.
      */
     if (secret && secret_len(secret) > tree_told_size(ops->conf.shown.tree, node)) {
+        tree_grown(ops->conf.shown.tree, node, (int64_t)secret_len(secret));
         fuse_reply_err(req, ESTALE);
         return;
     }

@@ -46,6 +46,8 @@ void tree_opened(struct tree *tree, uint64_t id, struct pin *pin, int64_t length
 bool tree_closed(struct tree *tree, uint64_t id);
 /* Length of the newest open plaintext; -1: none is open. */
 int64_t tree_open_length(struct tree *tree, uint64_t id);
+/* The secret has this length now: of a file that is open with a shorter one that must not be told any more. */
+void tree_grown(struct tree *tree, uint64_t id, int64_t length);
 size_t tree_count(struct tree *tree);
 /* Calls `fn` with each node that shows a sealed file. */
 void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg);

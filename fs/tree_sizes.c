@@ -28,6 +28,15 @@ int64_t tree_open_length(struct tree *tree, uint64_t id)
     return length;
 }
 
+void tree_grown(struct tree *tree, uint64_t id, int64_t length)
+{
+    pthread_mutex_lock(&tree->lock);
+    struct node *node = tree_find(tree, id);
+    if (node && node->handles > 0 && node->open_length < length)
+        node->open_length = length;
+    pthread_mutex_unlock(&tree->lock);
+}
+
 size_t tree_count(struct tree *tree)
 {
     pthread_mutex_lock(&tree->lock);

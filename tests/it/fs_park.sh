@@ -46,3 +46,12 @@ printf 'a longer value than before' >"$DIR/value"
 equal "a longer value is not cut" 'a longer value than before' "$(busybox cat "$MNT/brief")"
 printf 'tiny' >"$DIR/value"
 equal "nor a shorter one filled" tiny "$(busybox cat "$MNT/brief")"
+
+# Nothing is kept, and somebody has the shorter secret open, whose length is what the kernel was told.
+printf 'short' >"$DIR/value"
+exec 5<"$MNT/brief"
+printf 'a longer value than before' >"$DIR/value"
+equal "a secret that grew can be opened beside its predecessor" 'a longer value than before' "$(busybox cat "$MNT/brief")"
+equal "which stays what it was" short "$(cat <&5)"
+exec 5<&-
+stop fs
