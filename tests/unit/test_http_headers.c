@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "tests/unit/unit.h"
+#include "tests/unit/inputs.h"
 
 #include "kbs/http_headers.h"
 
@@ -80,6 +80,57 @@ static void limits_hold(void **state)
     assert_refused(http_headers_line(&big, bytes_of(line, 1), &err), &err, ERR_FORMAT, "32 KiB");
 }
 
+/* What is not over a limit is left out or shown harmless, which is a refusal here. */
+static bool refuse(const struct secret *input, struct err *err)
+{
+    struct http_headers headers = {0};
+    struct bytes rest = secret_bytes(input);
+    while (rest.len > 0) {
+        const uint8_t *end = memchr(rest.data, '\n', rest.len);
+        size_t len = end ? (size_t)(end - rest.data) + 1 : rest.len;
+        if (!http_headers_line(&headers, bytes_slice(rest, 0, len), err))
+            return false;
+        rest = bytes_slice(rest, len, rest.len);
+    }
+    assert_true(http_header_ok(headers.set_cookie) && http_header_ok(headers.content_type));
+    if (strchr(headers.content_type, '?'))
+        return err_set(err, ERR_FORMAT, "type \"%s\"", headers.content_type);
+    return headers.set_cookie[0] || err_set(err, ERR_FORMAT, "no cookie");
+}
+
+static void bad_inputs(void **state)
+{
+    static const struct bad_input inputs[] = {
+        {"blank-before-colon.txt", ERR_FORMAT, "no cookie"},
+        {"bytes-over-32k.txt", ERR_FORMAT, "32 KiB"},
+        {"content-type-control-character.txt", ERR_FORMAT, "type \"application/?[2Jjson\""},
+        {"content-type-not-ascii.txt", ERR_FORMAT, "type \"t??xt\""},
+        {"cookie-attributes-only.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-backslash.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-blank-in-value.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-carriage-return.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-comma.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-control-character.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-no-equals-sign.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-no-name.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-not-ascii.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-nul.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-of-512-bytes.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-of-interim-answer.txt", ERR_FORMAT, "no cookie"},
+        {"cookie-quotes.txt", ERR_FORMAT, "no cookie"},
+        {"folded-line.txt", ERR_FORMAT, "no cookie"},
+        {"line-over-32k.txt", ERR_FORMAT, "32 KiB"},
+        {"lines-101-in-two-answers.txt", ERR_FORMAT, "100 header lines"},
+        {"lines-101.txt", ERR_FORMAT, "100 header lines"},
+    };
+    struct err err = ERR_INIT;
+    (void)state;
+    assert_all_bad("bad/http_headers", inputs, ARRAY_LEN(inputs), refuse);
+    struct secret *good = input_secret("fuzz/corpus/http_headers/auth");
+    assert_done(refuse(good, &err), &err); /* as all of them were before they were damaged */
+    secret_unref(good);
+}
+
 static void request_headers_are_printable(void **state)
 {
     (void)state;
@@ -97,6 +148,7 @@ int main(void)
         cmocka_unit_test(cookies_that_cannot_be_sent_back_are_left_out),
         cmocka_unit_test(a_final_answer_forgets_the_interim_one),
         cmocka_unit_test(limits_hold),
+        cmocka_unit_test(bad_inputs),
         cmocka_unit_test(request_headers_are_printable),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

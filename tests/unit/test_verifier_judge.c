@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "tests/unit/inputs.h"
+
+#include "crypt/base/json.h"
+#include "kbs/server/verifier_judge.h"
+
+static char roots[8192]; /* that certified the EK of tests/vectors/tpm_keys.json */
+
+static int read_roots(void **state)
+{
+    struct err err = ERR_INIT;
+    auto_json *keys = NULL;
+    (void)state;
+    auto_free char *text = input_text("vectors/tpm_keys.json");
+    assert_done(json_load_strict(bytes_str(text), 65536, "keys", &keys, &err), &err);
+    snprintf(roots, sizeof roots, "%s%s", json_member_text(keys, "root_pem"),
+        json_member_text(keys, "issuer_pem"));
+    return 0;
+}
+
+/* All reasons, as one error: a body may be wrong in several ways, and a clock outside the EK's certificate only adds one. */
+static void list_reasons(const struct verifier_answer *answer, struct err *ret_err)
+{
+    char text[ERR_MESSAGE_SIZE] = "";
+    size_t len = 0;
+    for (size_t i = 0; i < answer->reason_count && len < sizeof text; i++)
+        len += (size_t)snprintf(text + len, sizeof text - len, "%s%s: %s", i ? " | " : "",
+            answer->reasons[i].check, answer->reasons[i].got);
+    err_set(ret_err, ERR_CRYPTO, "%s", text);
+}
+
+/* The first byte: 0 sample, 1 tpm, 2 enrolment, as for the fuzz target. */
+static bool judge(struct bytes input, struct err *ret_err)
+{
+    struct err err = ERR_INIT;
+    auto_buf text = BUF_INIT(VERIFIER_ANSWER_MAX);
+    auto_verifier_answer answer = {0};
+    auto_secret *credential = NULL;
+    assert_true(input.len > 0 && input.data[0] <= 2);
+    struct verifier_request request = {
+        .kind = input.data[0] < 2 ? VERIFIER_EVIDENCE : VERIFIER_ENROL,
+        .nonce = "AAAA",
+        .roots = bytes_str(roots),
+        .body = bytes_slice(input, 1, input.len),
+    };
+    strcpy(request.tee, input.data[0] == 0 ? "sample" : "tpm");
+    assert_done(secret_random(VERIFIER_CREDENTIAL_SIZE, &credential, &err), &err);
+    assert_done(verifier_judge(&request, credential, &text, &err), &err);
+    assert_done(verifier_answer_decode(request.kind, buf_bytes(&text), &answer, &err), &err);
+    if (answer.status == VERIFIER_REFUSED)
+        list_reasons(&answer, ret_err);
+    if (answer.status == VERIFIER_FAILED)
+        *ret_err = answer.cause;
+    return answer.status == VERIFIER_ACCEPTED;
+}
+
+static bool refuse(const struct secret *input, struct err *err)
+{
+    return judge(secret_bytes(input), err);
+}
+
+/* A refusal (ERR_CRYPTO here) is the guest's to hear; a failure would be an answer of 503 that it may only try again. */
+static void bad_inputs_are_refusals_and_never_failures(void **state)
+{
+    static const struct bad_input inputs[] = {
+        {"enrol-ak-cut.bin", ERR_CRYPTO, "tpm.ak: attestation key: TPM2B_PUBLIC of 281 bytes"},
+        {"enrol-ak-ecdsa.bin", ERR_CRYPTO, "tpm.ak: attestation key is no RSA key"},
+        {"enrol-ak-is-the-ek.bin", ERR_CRYPTO, "tpm.ak: attestation key is no signing key"},
+        {"enrol-ak-number.bin", ERR_CRYPTO,
+            "request: /agent/enroll request: member \"ak_public\" must be text"},
+        {"enrol-ak-unrestricted.bin", ERR_CRYPTO, "tpm.ak: attestation key is not restricted"},
+        {"enrol-certificate-cut.bin", ERR_CRYPTO, "tpm.ek: EK certificate is no DER X.509"},
+        {"enrol-certificate-of-a-root.bin", ERR_CRYPTO, "certifies another key than the EK"},
+        {"enrol-ek-4097.bin", ERR_CRYPTO, "\"ek_public\" has 4097 bytes"},
+        {"enrol-ek-base64url.bin", ERR_CRYPTO, "request: ek_public: position 25"},
+        {"enrol-ek-cut.bin", ERR_CRYPTO, "tpm.ek: endorsement key: TPM2B_PUBLIC of 315 bytes"},
+        {"enrol-ek-is-the-ak.bin", ERR_CRYPTO, "tpm.ek: endorsement key has other attributes"},
+        {"enrol-empty.bin", ERR_CRYPTO, "request: /agent/enroll request: empty"},
+        {"enrol-no-ak.bin", ERR_CRYPTO, "member \"ak_public\" is missing"},
+        {"enrol-no-certificate.bin", ERR_CRYPTO, "tpm.ek: this TPM shows no EK certificate"},
+        {"evidence-array.bin", ERR_CRYPTO, "request: /attest request: must be a JSON object"},
+        {"evidence-cut.bin", ERR_CRYPTO, "'}' expected"},
+        {"evidence-empty.bin", ERR_CRYPTO, "request: /attest request: empty"},
+        {"evidence-no-evidence.bin", ERR_CRYPTO, "\"tee-evidence\" is missing"},
+        {"evidence-no-runtime-data.bin", ERR_CRYPTO, "\"runtime-data\" is missing"},
+        {"evidence-nonce-twice.bin", ERR_CRYPTO, "duplicate object key"},
+        {"evidence-of-devices.bin", ERR_CRYPTO, "additional-evidence: evidence of devices"},
+        {"evidence-other-nonce.bin", ERR_CRYPTO, "nonce: AAAB"},
+        {"evidence-text.bin", ERR_CRYPTO, "\"primary_evidence\" must be an object"},
+        {"evidence-trailing.bin", ERR_CRYPTO, "end of file expected"},
+        {"init-data-json.bin", ERR_CRYPTO, "init-data of format \"json\""},
+        {"init-data-md5.bin", ERR_CRYPTO, "init-data: algorithm must be"},
+        {"init-data-no-algorithm.bin", ERR_CRYPTO, "init-data: no line algorithm"},
+        {"pubkey-oct.bin", ERR_CRYPTO, "tee-pubkey: JWK: member \"k\" belongs"},
+        {"pubkey-off-curve.bin", ERR_CRYPTO, "point is not on curve"},
+        {"pubkey-other-alg.bin", ERR_CRYPTO, "tee-pubkey: \"alg\" must be"},
+        {"pubkey-private.bin", ERR_CRYPTO, "tee-pubkey: JWK: member \"d\" belongs"},
+        {"sample-report-data-other.bin", ERR_CRYPTO, "sample.report-data: AAAA"},
+        {"tpm-quote-cut.bin", ERR_CRYPTO, "tpm.quote-format: TPMS_ATTEST of 9 bytes"},
+        {"tpm-sample-evidence.bin", ERR_CRYPTO,
+            "tpm.evidence: TPM evidence: member \"ak_public\" is missing"},
+    };
+    (void)state;
+    assert_all_bad("bad/verifier_judge", inputs, ARRAY_LEN(inputs), refuse);
+}
+
+/* What the bad ones were made from is refused for nothing but its report data. */
+static void only_the_report_data_is_wrong(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct secret *input = input_secret("bad/verifier_judge/sample-report-data-other.bin");
+    assert_false(judge(secret_bytes(input), &err));
+    assert_null(strstr(err.message, " | "));
+    secret_unref(input);
+}
+
+static void trouble_of_our_own_is_a_failure(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct verifier_request request = {
+        .kind = VERIFIER_EVIDENCE, .tee = "none", .nonce = "AAAA", .body = bytes_str("{}")};
+    auto_buf text = BUF_INIT(VERIFIER_ANSWER_MAX);
+    auto_verifier_answer answer = {0};
+    assert_done(verifier_judge(&request, NULL, &text, &err), &err);
+    assert_done(verifier_answer_decode(request.kind, buf_bytes(&text), &answer, &err), &err);
+    assert_int_equal(answer.status, VERIFIER_FAILED);
+    assert_int_equal(answer.cause.code, ERR_CONFIG);
+    assert_non_null(strstr(answer.cause.message, "no verifier for tee \"none\""));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(bad_inputs_are_refusals_and_never_failures),
+        cmocka_unit_test(only_the_report_data_is_wrong),
+        cmocka_unit_test(trouble_of_our_own_is_a_failure),
+    };
+    return cmocka_run_group_tests(tests, read_roots, NULL);
+}
