@@ -77,7 +77,7 @@ static bool refuse_value(
     const struct cli_option *option, const char *value, const char *accepted, struct err *err)
 {
     return err_set(err, ERR_CONFIG, "--%s: \"%.80s\" is not valid; accepted: %s", option->name,
-        value, accepted);
+        value ? value : "", accepted);
 }
 
 static bool set_number(
