@@ -30,7 +30,9 @@ for kind in P-256 P-384 RSA; do
 done
 jose jwk gen -i '{"kty":"RSA","bits":4096}' -o big.jwk
 equal "thumbprint of an RSA-4096 key" "$(jose jwk thp -i big.jwk)" "$("$probe" thumbprint big.jwk)"
-refused "a P-521 key" 'curve (crv) "P-521"' "$probe" thumbprint <(jose jwk gen -i '{"kty":"EC","crv":"P-521"}')
+jose jwk gen -i '{"kty":"EC","crv":"P-521"}' -o p521.jwk
+equal "thumbprint of a P-521 key" "$(jose jwk thp -i p521.jwk)" "$("$probe" thumbprint p521.jwk)"
+refused "an ES512 signature" "ES512" "$probe" verify p521.jwk < <(jose jws sig -s '{"protected":{"alg":"ES512"}}' -I data -k p521.jwk -c -o -)
 
 "$probe" generate P-256 >ours.jwk
 jose jwk gen -i '{"kty":"EC","crv":"P-256"}' -o theirs.jwk
