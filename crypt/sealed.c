@@ -16,20 +16,6 @@ struct sealed {
     struct sealed_content content; /* once readable */
 };
 
-static bool is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && is_blank(text.data[0]))
-        text = bytes_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && is_blank(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 static bool has_prefix(struct bytes text)
 {
     return bytes_equal(bytes_slice(text, 0, PREFIX_LEN), bytes_str(SEALED_PREFIX));
@@ -37,7 +23,7 @@ static bool has_prefix(struct bytes text)
 
 bool sealed_is_claimed(struct bytes text)
 {
-    return has_prefix(trim(text));
+    return has_prefix(bytes_trim(text));
 }
 
 static bool is_section_char(uint8_t c)
@@ -51,7 +37,7 @@ bool sealed_split(struct bytes text, struct sealed_sections *ret_sections, struc
     if (text.len > SEALED_TEXT_MAX)
         return err_set(
             err, ERR_FORMAT, "text of %zu bytes; at most %u are taken", text.len, SEALED_TEXT_MAX);
-    text = trim(text);
+    text = bytes_trim(text);
     if (!has_prefix(text))
         return err_set(err, ERR_FORMAT, "the text does not begin with \"" SEALED_PREFIX "\"");
     struct bytes jws = bytes_of(text.data + PREFIX_LEN, text.len - PREFIX_LEN);
@@ -112,7 +98,7 @@ static bool means_to_be_signed(struct bytes header)
     struct err ignored = ERR_INIT;
     if (!sealed_decode_section(header, &text, &ignored))
         return false;
-    struct bytes json = trim(buf_bytes(&text));
+    struct bytes json = bytes_trim(buf_bytes(&text));
     return json.len > 0 && json.data[0] == '{';
 }
 

@@ -3,20 +3,6 @@
 
 #include <strings.h>
 
-static bool is_blank(uint8_t c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
-
-static struct bytes trim(struct bytes text)
-{
-    while (text.len > 0 && is_blank(text.data[0]))
-        text = bytes_of(text.data + 1, text.len - 1);
-    while (text.len > 0 && is_blank(text.data[text.len - 1]))
-        text.len--;
-    return text;
-}
-
 /* The value of the line if it is header `name`. */
 static bool value_of(struct bytes line, const char *name, struct bytes *ret_value)
 {
@@ -24,7 +10,7 @@ static bool value_of(struct bytes line, const char *name, struct bytes *ret_valu
     if (line.len <= len || line.data[len] != ':' ||
         strncasecmp((const char *)line.data, name, len) != 0)
         return false;
-    *ret_value = trim(bytes_of(line.data + len + 1, line.len - len - 1));
+    *ret_value = bytes_trim(bytes_of(line.data + len + 1, line.len - len - 1));
     return true;
 }
 
@@ -55,7 +41,8 @@ static bool cookie_pair_ok(struct bytes pair)
 static void keep_cookie(struct http_headers *headers, struct bytes value)
 {
     const uint8_t *end = value.len > 0 ? memchr(value.data, ';', value.len) : NULL;
-    struct bytes pair = trim(bytes_of(value.data, end ? (size_t)(end - value.data) : value.len));
+    struct bytes pair =
+        bytes_trim(bytes_of(value.data, end ? (size_t)(end - value.data) : value.len));
     size_t used = strlen(headers->set_cookie);
     size_t gap = used > 0 ? 2 : 0;
     if (pair.len == 0 || used + gap + pair.len >= sizeof headers->set_cookie ||

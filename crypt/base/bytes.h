@@ -38,3 +38,18 @@ static inline struct bytes bytes_slice(struct bytes b, size_t offset, size_t len
         return BYTES_EMPTY;
     return bytes_of(b.data + offset, len < b.len - offset ? len : b.len - offset);
 }
+
+/* The blanks that may stand around a line of text or a sealed string. */
+static inline bool bytes_is_blank(uint8_t c)
+{
+    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
+static inline struct bytes bytes_trim(struct bytes text)
+{
+    while (text.len > 0 && bytes_is_blank(text.data[0]))
+        text = bytes_of(text.data + 1, text.len - 1);
+    while (text.len > 0 && bytes_is_blank(text.data[text.len - 1]))
+        text.len--;
+    return text;
+}
