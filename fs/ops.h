@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * FUSE operations: the only file that includes libfuse. Threads of its own read the kernel's requests and answer them from memory or
+ * FUSE operations: only ops*.c know libfuse. Threads of its own read the kernel's requests and answer them from memory or
  * by a round trip to the monitor, never by the network: an open that needs a secret is parked (fs/park.h). A second kind of
  * thread drops page caches, since the kernel may call back into us while it does so.
  *

@@ -42,7 +42,7 @@ only 'ini\.h' crypt/base/conf.c
 only 'seccomp\.h' crypt/base/sandbox.c
 only 'curl/' kbs/http.c
 only 'microhttpd\.h' kbs/server/httpd.c
-only 'fuse' fs/ops.c
+only 'fuse' fs/ops_private.h
 only 'tss2/tss2_(esys|tcti|rc)' attest/tpm.c
 only 'tss2/tss2_mu' attest/tpm.c attest/verify/tpm_structs.c
 only 'systemd/' none

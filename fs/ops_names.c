@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/ops_private.h"
+
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* -- names and attributes --------------------------------------------------------------------- */
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct ops *ops = ops_of(req);
+    struct fuse_entry_param entry = {0};
+    auto_pin *pin = NULL;
+    uint64_t id;
+    struct err err = ERR_INIT;
+    if (!tree_lookup(ops->conf.shown.tree, parent, name, &id, &pin, &entry.attr, &err)) {
+        fuse_reply_err(req, errno_of(&err));
+        return;
+    }
+    shown_stat(&ops->conf.shown, id, pin, &entry.attr);
+    entry.ino = id;
+    if (fuse_reply_entry(req, &entry) < 0)
+        tree_forget(ops->conf.shown.tree, id, 1);
+}
+
+void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count)
+{
+    tree_forget(ops_of(req)->conf.shown.tree, node, count);
+    fuse_reply_none(req);
+}
+
+void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    for (size_t i = 0; i < count; i++)
+        tree_forget(ops_of(req)->conf.shown.tree, forgets[i].ino, forgets[i].nlookup);
+    fuse_reply_none(req);
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct ops *ops = ops_of(req);
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    (void)info;
+    if (!tree_stat(ops->conf.shown.tree, node, &pin, &st, &err)) {
+        fuse_reply_err(req, errno_of(&err));
+        return;
+    }
+    shown_stat(&ops->conf.shown, node, pin, &st);
+    fuse_reply_attr(req, &st, 0);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t node)
+{
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    if (!tree_pin(ops_of(req)->conf.shown.tree, node, &pin, &st, &err))
+        fuse_reply_err(req, errno_of(&err));
+    else if (!pin->target)
+        fuse_reply_err(req, EINVAL);
+    else
+        fuse_reply_readlink(req, pin->target);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t node)
+{
+    struct ops *ops = ops_of(req);
+    struct statvfs fs;
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    (void)node;
+    if (!tree_pin(ops->conf.shown.tree, NODE_ROOT, &pin, &st, &err))
+        fuse_reply_err(req, errno_of(&err));
+    else if (fstatvfs(pin->fd, &fs) < 0)
+        fuse_reply_err(req, errno);
+    else
+        fuse_reply_statfs(req, &fs);
+}
+
+/* -- directories ------------------------------------------------------------------------------- */
+
+/* Without state: a READDIR carries the source's own cookie. So a directory stays open across workers. */
+void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    info->fh = 0;
+    if (!tree_pin(ops_of(req)->conf.shown.tree, node, &pin, &st, &err))
+        fuse_reply_err(req, errno_of(&err));
+    else if (!S_ISDIR(st.st_mode))
+        fuse_reply_err(req, ENOTDIR);
+    else
+        fuse_reply_open(req, info);
+}
+
+static bool list(struct ops *ops, fuse_ino_t node, uint64_t cookie, struct buf *message,
+    struct monitor_answer *ret_answer, struct err *err)
+{
+    struct stat st;
+    char path[PATH_SIZE];
+    auto_pin *pin = NULL;
+    if (!tree_pin(ops->conf.shown.tree, node, &pin, &st, err))
+        return false;
+    if (!tree_path(ops->conf.shown.tree, node, path))
+        return err_set_at(err, ERR_IO, ESTALE, __FILE__, __LINE__, "directory");
+    return monitor_list(ops->conf.source->monitor, path, cookie, message, ret_answer, err);
+}
+
+void op_readdir(
+    fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    auto_buf message = BUF_INIT(2 * MONITOR_ENTRIES_MAX);
+    struct monitor_answer answer;
+    struct monitor_entry entry;
+    struct err err = ERR_INIT;
+    (void)info;
+    if (size > REPLY_SIZE)
+        size = REPLY_SIZE;
+    auto_free char *data = malloc(size);
+    if (!data || !list(ops_of(req), node, (uint64_t)offset, &message, &answer, &err)) {
+        fuse_reply_err(req, data ? errno_of(&err) : ENOMEM);
+        return;
+    }
+    size_t used = 0;
+    while (monitor_entry_next(&answer.entries, &entry)) {
+        struct stat st = {.st_ino = entry.inode, .st_mode = (mode_t)entry.type << 12};
+        size_t len =
+            fuse_add_direntry(req, data + used, size - used, entry.name, &st, (off_t)entry.cookie);
+        if (len > size - used)
+            break;
+        used += len;
+    }
+    fuse_reply_buf(req, data, used);
+}

@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/ops_private.h"
+
+#include <string.h>
+#include <unistd.h>
+
+/* A request that waits for a secret: an open, or the first read from a handle of a dead worker. */
+struct ticket {
+    fuse_req_t req;
+    fuse_ino_t node;
+    struct fuse_file_info info;
+    struct pin *pin;
+    bool is_read;
+    size_t size;
+    off_t offset;
+};
+
+/* Locked memory of the calling thread, from which the kernel can read a reply. */
+static _Thread_local struct secret_bounce bounce;
+
+/* -- reading ----------------------------------------------------------------------------------- */
+
+bool ops_bounce_init(void)
+{
+    struct err err;
+    return bounce.data || secret_bounce_init(&bounce, REPLY_SIZE, &err);
+}
+
+void ops_bounce_done(void)
+{
+    secret_bounce_done(&bounce);
+}
+
+static void reply_content(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
+{
+    if (size > REPLY_SIZE)
+        size = REPLY_SIZE;
+    if (!ops_bounce_init()) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    if (handle->secret) {
+        struct bytes part = bytes_slice(secret_bytes(handle->secret), (size_t)offset, size);
+        if (part.len > 0)
+            memcpy(bounce.data, part.data, part.len);
+        fuse_reply_buf(req, (const char *)bounce.data, part.len);
+        secret_bounce_wipe(&bounce, part.len);
+        return;
+    }
+    ssize_t len = pread(handle->pin->fd, bounce.data, size, offset);
+    if (len < 0)
+        fuse_reply_err(req, errno);
+    else
+        fuse_reply_buf(req, (const char *)bounce.data, (size_t)len);
+}
+
+/* -- opening ----------------------------------------------------------------------------------- */
+
+static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
+    struct pin *pin, struct secret *secret)
+{
+    struct ops *ops = ops_of(req);
+    struct err err = ERR_INIT;
+    /*
+     * The kernel was told a size that is less than the true one (another secret came from the KBS meanwhile), and sendfile and splice
+     * would cut the content there. ESTALE makes it walk the path once more, and learn the size from the cache, or (ttl=0 keeps none) here.
+     */
+    if (secret && secret_len(secret) > tree_told_size(ops->conf.shown.tree, node)) {
+        tree_grown(ops->conf.shown.tree, node, (int64_t)secret_len(secret));
+        fuse_reply_err(req, ESTALE);
+        return;
+    }
+    uint64_t fh;
+    if (!handle_open(ops->conf.handles, node, pin, secret, &fh, &err)) {
+        fuse_reply_err(req, errno_of(&err));
+        return;
+    }
+    tree_opened(ops->conf.shown.tree, node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    info->fh = fh;
+    info->keep_cache = 0;
+    info->direct_io = secret != NULL;
+    if (fuse_reply_open(req, info) < 0) { /* the caller has gone: there will be no release */
+        uint64_t of;
+        bool held, sealed;
+        handle_close(ops->conf.handles, fh, &of, &held, &sealed);
+        (void)tree_closed(ops->conf.shown.tree, node);
+    }
+}
+
+static void reply_adopted(
+    fuse_req_t req, uint64_t fh, struct pin *pin, struct secret *secret, size_t size, off_t offset)
+{
+    struct ops *ops = ops_of(req);
+    struct err err = ERR_INIT;
+    if (!handle_adopt(ops->conf.handles, fh, pin, secret, &err)) {
+        fuse_reply_err(req, errno_of(&err));
+        return;
+    }
+    const struct handle *handle = handle_find(ops->conf.handles, fh);
+    tree_opened(ops->conf.shown.tree, handle->node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    reply_content(req, handle, size, offset);
+}
+
+static void reply_ticket(struct ticket *ticket, struct secret *secret, int sys_errno)
+{
+    if (!secret)
+        fuse_reply_err(ticket->req, sys_errno);
+    else if (ticket->is_read)
+        reply_adopted(
+            ticket->req, ticket->info.fh, ticket->pin, secret, ticket->size, ticket->offset);
+    else
+        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, secret);
+    pin_unref(ticket->pin);
+    free(ticket);
+}
+
+void ops_reply(void *arg, void *ticket, struct secret *secret, int sys_errno)
+{
+    (void)arg;
+    reply_ticket(ticket, secret, sys_errno);
+}
+
+static void on_interrupt(fuse_req_t req, void *data)
+{
+    park_interrupt(ops_of(req)->park, (uint64_t)(uintptr_t)data);
+}
+
+/* Answers now from the cache, or parks. The ticket is given away. */
+static void await_secret(struct ops *ops, struct ticket *ticket)
+{
+    char path[PATH_SIZE], normal[PATH_SIZE];
+    auto_secret *secret = NULL;
+    enum cache_result result = CACHE_MISS;
+    struct err refusal = ERR_INIT, err = ERR_INIT;
+    uint64_t id;
+    if (!tree_path(ops->conf.shown.tree, ticket->node, path)) {
+        reply_ticket(ticket, NULL, ESTALE);
+        return;
+    }
+    path_normal(path, normal);
+    result = cache_find(ops->conf.shown.cache, normal, ticket->pin->blob, &secret, &refusal);
+    if (result == CACHE_HIT)
+        atomic_fetch_add_explicit(&ops->hits, 1, memory_order_relaxed);
+    if (result == CACHE_MISS) {
+        fuse_req_t req = ticket->req;
+        if (!park_add(ops->park, normal, ticket->pin->blob, ticket, &id, &result, &secret, &refusal,
+                &err)) {
+            reply_ticket(ticket, NULL, errno_of(&err));
+            return;
+        }
+        if (id != 0) {
+            fuse_req_interrupt_func(req, on_interrupt, (void *)(uintptr_t)id);
+            park_arm(ops->park, id);
+            return;
+        }
+    }
+    reply_ticket(ticket, secret, secret ? 0 : err_info(refusal.code)->sys_errno);
+}
+
+static struct ticket *ticket_new(
+    fuse_req_t req, fuse_ino_t node, const struct fuse_file_info *info, struct pin *pin)
+{
+    struct ticket *ticket = calloc(1, sizeof *ticket);
+    if (ticket)
+        *ticket = (struct ticket){.req = req, .node = node, .info = *info, .pin = pin_ref(pin)};
+    return ticket;
+}
+
+void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct ops *ops = ops_of(req);
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    atomic_fetch_add_explicit(&ops->opens, 1, memory_order_relaxed);
+    if ((info->flags & O_ACCMODE) != O_RDONLY) {
+        fuse_reply_err(req, EROFS);
+        return;
+    }
+    if (!tree_pin_read(ops->conf.shown.tree, node, &pin, &st, &err)) {
+        /* Gone since the lookup: a second walk finds what is there now. */
+        fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
+        return;
+    }
+    if (!S_ISREG(st.st_mode)) {
+        fuse_reply_err(req, ESTALE);
+        return;
+    }
+    if (!pin->is_sealed) {
+        reply_open(req, node, info, pin, NULL);
+        return;
+    }
+    struct ticket *ticket = ticket_new(req, node, info, pin);
+    if (!ticket)
+        fuse_reply_err(req, ENOMEM);
+    else
+        await_secret(ops, ticket);
+}
+
+/* The handle is of a worker that died: find the file again, and go on only if it is the same. */
+static void read_orphan(fuse_req_t req, const struct handle_record *record, size_t size,
+    off_t offset, const struct fuse_file_info *info)
+{
+    struct ops *ops = ops_of(req);
+    struct stat st;
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    if (!tree_pin_read(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
+        fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
+        return;
+    }
+    if (!pin->is_sealed) {
+        reply_adopted(req, info->fh, pin, NULL, size, offset);
+        return;
+    }
+    struct ticket *ticket = ticket_new(req, record->node, info, pin);
+    if (!ticket) {
+        fuse_reply_err(req, ENOMEM);
+        return;
+    }
+    ticket->is_read = true;
+    ticket->size = size;
+    ticket->offset = offset;
+    await_secret(ops, ticket);
+}
+
+void op_read(
+    fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct fuse_file_info *info)
+{
+    struct ops *ops = ops_of(req);
+    struct handle_record record;
+    (void)node;
+    const struct handle *handle = handle_find(ops->conf.handles, info->fh);
+    if (handle)
+        reply_content(req, handle, size, offset);
+    else if (handle_orphan(ops->conf.handles, info->fh, &record))
+        read_orphan(req, &record, size, offset, info);
+    else
+        fuse_reply_err(req, EBADF);
+}
+
+void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
+{
+    struct ops *ops = ops_of(req);
+    uint64_t of;
+    bool held, sealed;
+    handle_close(ops->conf.handles, info->fh, &of, &held, &sealed);
+    bool last = held ? tree_closed(ops->conf.shown.tree, of) : true;
+    if (sealed && last)
+        ops_invalidate(ops, node);
+    fuse_reply_err(req, 0);
+}
