@@ -9,7 +9,8 @@
 #define HEADER_MAX        (64u * 1024) /* tokens carry certificate chains in their header */
 #define KID_MAX           1024
 #define SIGNATURE_MAX     512 /* RSA-4096 */
-#define DER_SIGNATURE_MAX 112 /* two integers of 48 bytes, their signs and heads */
+#define FIELD_MAX         66
+#define DER_SIGNATURE_MAX 144 /* two integers of FIELD_MAX bytes, their signs and heads */
 
 static const struct {
     const char *name;
@@ -19,6 +20,7 @@ static const struct {
 } algs[JWS_ALG_COUNT] = {
     [JWS_ES256] = {"ES256", JWK_EC_P256, EVP_sha256, 32},
     [JWS_ES384] = {"ES384", JWK_EC_P384, EVP_sha384, 48},
+    [JWS_ES512] = {"ES512", JWK_EC_P521, EVP_sha512, FIELD_MAX},
     [JWS_RS256] = {"RS256", JWK_RSA, EVP_sha256, 0},
     [JWS_EDDSA] = {"EdDSA", JWK_OKP_ED25519, NULL, 0},
 };
@@ -101,7 +103,7 @@ static bool find_alg(const char *name, enum jws_alg *ret_alg, struct err *err)
         }
     }
     return err_set(err, ERR_FORMAT,
-        "alg \"%.32s\" is not taken; sign with ES256, ES384, RS256 or EdDSA", name);
+        "alg \"%.32s\" is not taken; sign with ES256, ES384, ES512, RS256 or EdDSA", name);
 }
 
 static bool read_header(struct jws *jws, struct bytes section, struct err *err)
@@ -232,7 +234,7 @@ bool jws_verify(const struct jws *jws, const struct jwk *key, unsigned allowed,
     return true;
 }
 
-static bool alg_of_key(const struct jwk *key, enum jws_alg *ret_alg, struct err *err)
+bool jws_alg_of(const struct jwk *key, enum jws_alg *ret_alg, struct err *err)
 {
     for (int i = 0; i < JWS_ALG_COUNT; i++) {
         if (algs[i].kind == jwk_kind(key)) {
@@ -240,8 +242,8 @@ static bool alg_of_key(const struct jwk *key, enum jws_alg *ret_alg, struct err 
             return check_key(*ret_alg, key, err);
         }
     }
-    return err_set(
-        err, ERR_CRYPTO, "a key of this type cannot sign; use a P-256, P-384, Ed25519 or RSA key");
+    return err_set(err, ERR_CRYPTO,
+        "a key of this type cannot sign; use a P-256, P-384, P-521, Ed25519 or RSA key");
 }
 
 /* alg, kid, then the caller's members: some readers print the header as it comes. */
@@ -283,7 +285,7 @@ static bool raw_signature(struct bytes der, size_t field, uint8_t *out, struct e
 static bool sign(
     enum jws_alg alg, const struct jwk *key, struct bytes input, struct buf *out, struct err *err)
 {
-    uint8_t signature[SIGNATURE_MAX], raw[2 * 48];
+    uint8_t signature[SIGNATURE_MAX], raw[2 * FIELD_MAX];
     size_t len = sizeof signature, field = algs[alg].field;
     auto_md_ctx *ctx = EVP_MD_CTX_new();
     if (!ctx || EVP_DigestSignInit(ctx, NULL, alg_md(alg), NULL, jwk_pkey(key)) != 1 ||
@@ -310,7 +312,7 @@ bool jws_sign(const struct jwk *key, const json_t *header, struct bytes payload,
     auto_json *whole = NULL;
     if (!jwk_is_private(key))
         return err_set(err, ERR_CRYPTO, "signing needs a private key; this one is public");
-    if (!alg_of_key(key, &alg, err) || !make_header(alg, key, header, &whole, err))
+    if (!jws_alg_of(key, &alg, err) || !make_header(alg, key, header, &whole, err))
         return false;
     auto_free char *header_text = json_text(whole);
     auto_buf text = BUF_INIT(JWS_TEXT_MAX);

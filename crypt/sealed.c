@@ -107,9 +107,10 @@ static bool parse_signed(struct bytes text, struct jws **ret_jws, struct err *er
     auto_jws *jws = NULL;
     if (!jws_parse(text, &jws, err))
         return false;
-    if (jws_alg(jws) != JWS_ES256)
+    if (!(SEALED_SIGNER_ALGS & JWS_ALLOW(jws_alg(jws))))
         return err_set(err, ERR_FORMAT,
-            "header: alg %s; sealed secrets are signed with ES256 (a P-256 key) only",
+            "header: alg %s; sealed secrets are signed with ES256 (a P-256 key), ES512 (P-521) or "
+            "EdDSA (Ed25519)",
             jws_alg_name(jws_alg(jws)));
     if (!jws_kid(jws) || jws_kid(jws)[0] == '\0')
         return err_set(
@@ -176,7 +177,7 @@ bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *
     if (!sealed->jws)
         return err_set(err, ERR_CRYPTO,
             "sealed secret: it is not signed; sign it, or set signature = optional for this mount");
-    if (!jws_verify(sealed->jws, signer, JWS_ALLOW(JWS_ES256), &payload, err))
+    if (!jws_verify(sealed->jws, signer, SEALED_SIGNER_ALGS, &payload, err))
         return err_wrap(err, "sealed secret, kid \"%.200s\"", jws_kid(sealed->jws));
     return read_payload(sealed, payload, err);
 }

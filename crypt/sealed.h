@@ -3,7 +3,7 @@
  * Sealed secrets: the format (Confidential Containers, "Sealed Secret" 0.1.0; protocol.md section E) and our decisions on it.
  *
  *     "sealed." base64url(header) "." base64url(payload) "." base64url(signature)          a compact JWS
- *     header    {"alg":"ES256","kid":"kbs:///repo/type/tag" or a file name}
+ *     header    {"alg":"ES256","kid":"kbs:///repo/type/tag" or a file name}      alg may also be ES512 (P-521) or EdDSA (Ed25519)
  *     payload   {"version":"0.1.0","type":"vault","name":URI,"provider":"kbs","provider_settings":{},"annotations":{}}
  *               {"version":"0.1.0","type":"envelope","key_id":URI,"encrypted_key":std64,"encrypted_data":std64,
  *                "wrap_type":"A256GCM","iv":std64,"provider":"kbs","provider_settings":{},"annotations":{}}
@@ -11,6 +11,7 @@
  * Provider kbs, envelope: key_id names a 32-byte wrapping key, encrypted_key is its RFC 3394 wrap (40 bytes) of a random 32-byte
  * data key, encrypted_data is AES-256-GCM ciphertext and 16-byte tag, iv is 12 bytes, no AAD.
  * Context: annotations.context is a text compared with the reader's own context; a secret lifted from one file to another is refused.
+ * CoCo's own guests read ES256 alone.
  * A256CTR, which CoCo also knows, is refused: nobody would notice that the ciphertext was altered.
  * Blanks around the string and a trailing newline are tolerated. Text is at most SEALED_TEXT_MAX bytes.
  *
@@ -57,7 +58,7 @@ DEFINE_AUTO(struct sealed, sealed_free);
 #define auto_sealed AUTO(sealed_free) struct sealed
 
 /* False for forms whose header is no JSON object at all ("fakejwsheader"); those open only through sealed_accept_unsigned.
- * A header that is one makes it a signed secret, which sealed_parse then takes only if it is whole: alg ES256, a kid, a signature. */
+ * A header that is one makes it a signed secret, which sealed_parse then takes only if it is whole: such an alg, a kid, a signature. */
 bool sealed_is_signed(const struct sealed *sealed);
 const char *sealed_kid(const struct sealed *sealed); /* NULL when it has none */
 bool sealed_verify(struct sealed *sealed, const struct jwk *signer, struct err *err) MUST_CHECK;

@@ -3,7 +3,11 @@
 #pragma once
 
 #include "crypt/base/buf.h"
+#include "crypt/jws.h"
 #include "crypt/sealed.h"
+
+/* What a sealed secret may be signed with. */
+#define SEALED_SIGNER_ALGS (JWS_ALLOW(JWS_ES256) | JWS_ALLOW(JWS_ES512) | JWS_ALLOW(JWS_EDDSA))
 
 /* What stands between the blanks, split at the dots; borrowed from the text. */
 struct sealed_sections {

@@ -20,9 +20,12 @@ static bool make_annotations(const char *context, json_t **ret_annotations, stru
 
 static bool check_signer(const struct jwk *signer, const char *kid, struct err *err)
 {
-    if (jwk_kind(signer) != JWK_EC_P256 || !jwk_is_private(signer))
+    enum jws_alg alg;
+    if (!jwk_is_private(signer) || !jws_alg_of(signer, &alg, err) ||
+        !(SEALED_SIGNER_ALGS & JWS_ALLOW(alg)))
         return err_set(err, ERR_CRYPTO,
-            "sealed secrets are signed with a private key on P-256 (make one: sealed keygen)");
+            "sealed secrets are signed with a private key on P-256 or P-521, or an Ed25519 one, "
+            "that is for signatures (make one: sealed keygen)");
     if (!kid || kid[0] == '\0')
         return err_set(err, ERR_FORMAT,
             "a kid must say where readers find the signer's public key, e.g. "

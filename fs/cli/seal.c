@@ -12,7 +12,7 @@ struct seal_args {
 
 #define SEAL_OPTIONS                                                                             \
     {"key", 'k', CLI_TEXT, offsetof(struct seal_args, key), "FILE",                              \
-        "private signing key: JWK or PEM, EC P-256", .required = true},                          \
+        "private signing key: JWK or PEM, P-256, P-521 or Ed25519", .required = true},           \
         {"kid", 0, CLI_TEXT, offsetof(struct seal_args, kid), "URI",                             \
             "where readers find the public key, e.g. kbs:///default/signing-key/team; default: " \
             "the kid in the key"},                                                               \

@@ -115,6 +115,28 @@ envelope one --output one.file && cmp <(unseal one.file) one || die "seal --outp
 check "exactly that into the file, too" test "$(wc -l <one.file)" -eq 0
 equal "a sealed string is public" 644 "$(mode one.file)"
 
+# -- other kinds of signing keys ----------------------------------------------------------------
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 2>/dev/null | openssl pkey -pubout >other-kind.json
+for curve in P-521:ES512 Ed25519:EdDSA P-256:ES256; do
+    name=kind-${curve%:*}
+    status "a signing key, ${curve%:*}" 0 "$sealed" keygen signing "$name" --kid "$kid" --type "${curve%:*}"
+    equal "what it is for" "${curve#*:}" "$(jq -r .alg "$name-public.json")"
+    "$sealed" seal envelope --key "$name-private.json" --wrapping-uri "$uri" --wrapping-key wrap.key one >"$name.sealed"
+    equal "sealed with it" "${curve#*:}" "$("$sealed" inspect "$name.sealed" | jq -r .header.alg)"
+    "$sealed" unseal --signer "$name-public.json" --wrapping-key wrap.key "$name.sealed" | cmp - one || die "unseal under $name"
+    jq 'del(.alg)' "$name-public.json" >bare.json
+    "$sealed" unseal --signer bare.json --wrapping-key wrap.key "$name.sealed" | cmp - one || die "unseal under $name without alg"
+    status "another kind of signer" 5 "$sealed" unseal --signer other-kind.json --wrapping-key wrap.key "$name.sealed"
+    jq '.alg = "ES384"' "$name-public.json" >wrong.json
+    status "a signer for another algorithm" 5 "$sealed" unseal --signer wrong.json --wrapping-key wrap.key "$name.sealed"
+done
+openssl genpkey -algorithm ED25519 -out ed.pem 2>/dev/null
+status "an Ed25519 key from openssl" 0 "$sealed" seal vault --key ed.pem --kid "$kid" kbs:///default/secret/db
+openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-384 -out p384.pem 2>/dev/null
+status "a key that seals nothing" 5 "$sealed" seal vault --key p384.pem --kid "$kid" kbs:///default/secret/db
+status "no such kind" 2 "$sealed" keygen signing never --type P-384
+says "which there are" "P-256, P-521 and Ed25519"
+
 # -- contexts and keys --------------------------------------------------------------------------
 envelope --context db/password one >bound
 status "the right context" 0 unseal --path db/password bound

@@ -2,7 +2,7 @@
 /*
  * Our JOSE as a program, for tests against other implementations:
  *
- *     jose_probe generate P-256|P-384|RSA             a private JWK on standard output
+ *     jose_probe generate P-256|P-384|P-521|Ed25519|RSA        a private JWK on standard output
  *     jose_probe public|thumbprint KEY                 of a key file (JWK or PEM)
  *     jose_probe sign|verify|encrypt|decrypt KEY       standard input to standard output
  */
@@ -25,7 +25,8 @@ static bool generate(const char *name, struct err *err)
     static const struct {
         const char *name;
         enum jwk_kind kind;
-    } kinds[] = {{"P-256", JWK_EC_P256}, {"P-384", JWK_EC_P384}, {"RSA", JWK_RSA}};
+    } kinds[] = {{"P-256", JWK_EC_P256}, {"P-384", JWK_EC_P384}, {"P-521", JWK_EC_P521},
+        {"Ed25519", JWK_OKP_ED25519}, {"RSA", JWK_RSA}};
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
         auto_jwk *key = NULL;
         auto_secret *text = NULL;

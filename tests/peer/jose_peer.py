@@ -11,8 +11,8 @@ from jwcrypto import jwe, jwk, jws
 
 PROBE = sys.argv[1]
 DATA = os.urandom(5000)
-SIGNING = {"P-256": "ES256", "P-384": "ES384", "RSA": "RS256"}
-SEALING = {"P-256": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
+SIGNING = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512", "Ed25519": "EdDSA", "RSA": "RS256"}
+SEALING = {"P-256": "ECDH-ES+A256KW", "P-521": "ECDH-ES+A256KW", "RSA": "RSA-OAEP-256"}
 
 
 def ours(command, operand, data=b""):
@@ -34,7 +34,8 @@ def keys(directory, kind):
     """One key made by us, one by jwcrypto, the latter also as PEM: (who, their object, our file)."""
     made = ours("generate", kind).decode()
     yield "our key", jwk.JWK.from_json(made), key_file(directory, "ours.jwk", made)
-    theirs = jwk.JWK.generate(kty="RSA", size=2048) if kind == "RSA" else jwk.JWK.generate(kty="EC", crv=kind)
+    types = {"RSA": {"kty": "RSA", "size": 2048}, "Ed25519": {"kty": "OKP", "crv": kind}}
+    theirs = jwk.JWK.generate(**types.get(kind, {"kty": "EC", "crv": kind}))
     yield "their key", theirs, key_file(directory, "theirs.jwk", theirs.export())
     pem = theirs.export_to_pem(private_key=True, password=None).decode()
     yield "their PEM", theirs, key_file(directory, "theirs.pem", pem)

@@ -294,6 +294,44 @@ static void what_is_made_opens(void **state)
     assert_int_equal(sealed_length_hint(bytes_str(vault)), 0);
 }
 
+/* P-521 and Ed25519 beside P-256; what one signed opens under no other, and other kinds sign nothing. */
+static void every_signer_seals(void **state)
+{
+    (void)state;
+    static const struct {
+        enum jwk_kind kind;
+        const char *header;
+    } rows[] = {{JWK_EC_P256, "sealed.eyJhbGciOiJFUzI1NiIs"},
+        {JWK_EC_P521, "sealed.eyJhbGciOiJFUzUxMiIs"},
+        {JWK_OKP_ED25519, "sealed.eyJhbGciOiJFZERTQSIs"}};
+    struct err err = ERR_INIT;
+    struct jwk *keys[ARRAY_LEN(rows)];
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        assert_done(jwk_generate(rows[i].kind, NULL, &keys[i], &err), &err);
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        auto_free char *text = NULL;
+        assert_done(sealed_make_vault(keys[i], kid, "kbs:///default/a/b", NULL, &text, &err), &err);
+        assert_memory_equal(text, rows[i].header, strlen(rows[i].header));
+        assert_true(sealed_is_claimed(bytes_str(text)));
+        for (size_t k = 0; k < ARRAY_LEN(rows); k++) {
+            auto_sealed *sealed = NULL;
+            assert_done(sealed_parse(bytes_str(text), &sealed, &err), &err);
+            if (k == i)
+                assert_done(sealed_verify(sealed, keys[k], &err), &err);
+            else
+                assert_refused(sealed_verify(sealed, keys[k], &err), &err, ERR_CRYPTO,
+                    "does not go with a key of this type");
+        }
+    }
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++)
+        jwk_unref(keys[i]);
+    auto_jwk *p384 = NULL;
+    char *none = NULL;
+    assert_done(jwk_generate(JWK_EC_P384, NULL, &p384, &err), &err);
+    assert_refused(sealed_make_vault(p384, kid, "kbs:///default/a/b", NULL, &none, &err), &err,
+        ERR_CRYPTO, "P-256 or P-521, or an Ed25519 one");
+}
+
 static void making_refuses(void **state)
 {
     (void)state;
@@ -392,11 +430,11 @@ static bool refuse(const struct secret *input, struct err *err)
 
 /* What each file of tests/bad/sealed is refused for. */
 static const struct bad_input bad_inputs[] = {
-    {"alg-eddsa.txt", ERR_FORMAT, "header: alg EdDSA; sealed secrets are signed with ES256"},
+    {"alg-eddsa.txt", ERR_CRYPTO, "alg EdDSA does not go with a key of this type (P-256)"},
     {"alg-es384.txt", ERR_FORMAT, "header: alg ES384; sealed secrets are signed with ES256"},
     {"alg-missing.txt", ERR_FORMAT, "JWS header: member \"alg\" is missing"},
     {"alg-none.txt", ERR_FORMAT,
-        "alg \"none\" is not taken; sign with ES256, ES384, RS256 or EdDSA"},
+        "alg \"none\" is not taken; sign with ES256, ES384, ES512, RS256 or EdDSA"},
     {"alg-rs256.txt", ERR_FORMAT, "header: alg RS256; sealed secrets are signed with ES256"},
     {"annotations-array.txt", ERR_FORMAT, "payload: member \"annotations\" must be an object"},
     {"b64-false.txt", ERR_FORMAT, "JWS header: \"b64\" is not taken; sign without it"},
@@ -501,6 +539,7 @@ int main(void)
         cmocka_unit_test(no_single_change_survives),
         cmocka_unit_test(contexts),
         cmocka_unit_test(what_is_made_opens),
+        cmocka_unit_test(every_signer_seals),
         cmocka_unit_test(making_refuses),
         cmocka_unit_test(described_without_any_key),
         cmocka_unit_test(too_long_is_refused),
