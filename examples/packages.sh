@@ -5,7 +5,7 @@ BUILD_PACKAGES="cmake ninja-build gcc libc6-dev pkg-config libfuse3-dev libssl-d
  libtss2-dev libmicrohttpd-dev libinih-dev libseccomp-dev libcmocka-dev"
 RUN_PACKAGES="swtpm swtpm-tools tpm2-tools openssl ca-certificates procps util-linux jq"
 TEST_PACKAGES="acl clang clang-format libclang-rt-14-dev busybox-static jose python3 python3-cryptography python3-requests
- python3-jwcrypto curl shellcheck mandoc fuse3 libcap2-bin binutils git
+ python3-jwcrypto python3-yaml curl shellcheck mandoc fuse3 libcap2-bin binutils git crun systemd
  qemu-system-x86 dash xz-utils"
 
 # install_packages NAME…: only what is missing, so that a second run needs no network.
