@@ -1,27 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crypt/base/conf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <ini.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
-#include "crypt/base/buf.h"
+#include "crypt/base/conf_private.h"
 #include "crypt/base/conf_value.h"
 #include "crypt/base/utf8.h"
 
 #define BLANKS " \t\r"
 
-/* What one reading of a file knows; also the stream that libinih reads its lines from. */
-struct reading {
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+#define LABEL_SIZE      (CONF_NAME_MAX + 64)
+
+/* Where assignments go: the plain sections all at once, or one item of a repeated one. */
+struct scope {
+    const struct conf_section *section; /* NULL: the plain ones */
     const struct conf_field *fields;
     size_t count;
-    void *out;
+    size_t item;
     bool *seen; /* one a field: set by this file */
+};
+
+/* What one reading of a file knows; also the stream that libinih reads its lines from. */
+struct reading {
+    const struct conf_table *table;
+    void *out;
+    struct scope plain, item, *now; /* `now` is NULL before the first section */
+    char label[LABEL_SIZE];         /* of the section that is read */
     const char *name;
     struct bytes rest;
     unsigned line;
@@ -37,7 +44,7 @@ static bool refuse_line(struct reading *reading, const char *what)
 
 /* -- finding fields ---------------------------------------------------------------------------- */
 
-static bool section_exists(const struct conf_field *fields, size_t count, struct bytes section)
+bool conf_section_exists(const struct conf_field *fields, size_t count, struct bytes section)
 {
     for (size_t i = 0; i < count; i++)
         if (bytes_equal(bytes_str(fields[i].section), section))
@@ -53,7 +60,7 @@ static void list_known(
     out[0] = '\0';
     for (size_t i = 0; i < count && len < size; i++) {
         if (section ? strcmp(fields[i].section, section) != 0
-                    : section_exists(fields, i, bytes_str(fields[i].section)))
+                    : conf_section_exists(fields, i, bytes_str(fields[i].section)))
             continue;
         len += (size_t)snprintf(out + len, size - len, "%s%s", len ? ", " : "",
             section ? fields[i].key : fields[i].section);
@@ -69,20 +76,138 @@ static const struct conf_field *find_field(
     return NULL;
 }
 
+/* -- items of repeated sections ------------------------------------------------------------------- */
+
+struct items {
+    char *items;
+    size_t count;
+};
+
+static struct items *items_of(void *out, const struct conf_section *section)
+{
+    return (struct items *)((char *)out + section->offset);
+}
+
+static void *item_at(void *out, const struct conf_section *section, size_t index)
+{
+    return items_of(out, section)->items + index * section->size;
+}
+
+static char *name_of(void *item)
+{
+    return *(char **)item;
+}
+
+static void item_free(void *item, const struct conf_section *section)
+{
+    conf_done(item, section->fields, section->field_count);
+    free(name_of(item));
+}
+
+static bool check_required(
+    struct reading *reading, const struct scope *scope, const char *label, struct err *err)
+{
+    for (size_t i = 0; i < scope->count; i++) {
+        const struct conf_field *field = &scope->fields[i];
+        if (field->required && !field->text_default && !scope->seen[i])
+            return err_set(err, ERR_CONFIG, "%s: %s.%s: missing; it must be set (%s)",
+                reading->name, label ? label : field->section, field->key, field->help);
+    }
+    return true;
+}
+
+/* The next section begins, or the file ends: has the item all that it must have? */
+static bool finish_item(struct reading *reading)
+{
+    char label[LABEL_SIZE];
+    struct scope *scope = &reading->item;
+    if (!scope->section)
+        return true;
+    snprintf(label, sizeof label, "%s:%s", scope->section->kind,
+        name_of(item_at(reading->out, scope->section, scope->item)));
+    reading->failed = !check_required(reading, scope, label, reading->err);
+    free(scope->seen);
+    *scope = (struct scope){0};
+    return !reading->failed;
+}
+
 /* -- lines ------------------------------------------------------------------------------------- */
 
-static bool check_section_line(struct reading *reading, struct bytes line)
+static void list_sections(const struct conf_table *table, char *out, size_t size)
+{
+    list_known(table->fields, table->field_count, NULL, out, size);
+    for (size_t i = 0; i < table->section_count; i++) {
+        size_t len = strlen(out);
+        snprintf(out + len, size - len, "%s%s:NAME", len ? ", " : "", table->sections[i].kind);
+    }
+}
+
+static bool refuse_section(struct reading *reading, struct bytes section)
 {
     char known[256], text[400];
-    if (line.data[line.len - 1] != ']')
-        return refuse_line(reading, "a section line is [name] and nothing more");
-    struct bytes section = bytes_slice(line, 1, line.len - 2);
-    if (section_exists(reading->fields, reading->count, section))
-        return true;
-    list_known(reading->fields, reading->count, NULL, known, sizeof known);
+    list_sections(reading->table, known, sizeof known);
     snprintf(text, sizeof text, "unknown section [%.*s]; known: %s",
         (int)(section.len < 60 ? section.len : 60), (const char *)section.data, known);
     return refuse_line(reading, text);
+}
+
+static const struct conf_section *find_section(const struct conf_table *table, struct bytes kind)
+{
+    for (size_t i = 0; i < table->section_count; i++)
+        if (bytes_equal(bytes_str(table->sections[i].kind), kind))
+            return &table->sections[i];
+    return NULL;
+}
+
+/* "[kind:NAME]": the item that the following lines are about. */
+static bool start_item(
+    struct reading *reading, const struct conf_section *section, struct bytes name)
+{
+    char text[CONF_NAME_MAX + 1];
+    void *item;
+    if (!finish_item(reading))
+        return false;
+    size_t len = name.len < sizeof text ? name.len : sizeof text - 1;
+    memcpy(text, name.data, len);
+    text[len] = '\0';
+    if (name.len > CONF_NAME_MAX)
+        return refuse_line(reading, "name of a section of more than 64 characters");
+    auto_free bool *seen = calloc(section->field_count + 1, sizeof *seen);
+    if (!seen)
+        return !(reading->failed = !err_nomem(reading->err));
+    if (!conf_table_add(reading->out, reading->table, section->kind, text, &item, reading->err)) {
+        reading->failed = true;
+        return err_wrap(reading->err, "%s:%u", reading->name, reading->line);
+    }
+    reading->item = (struct scope){.section = section,
+        .fields = section->fields,
+        .count = section->field_count,
+        .item = items_of(reading->out, section)->count - 1,
+        .seen = take_ptr(seen)};
+    reading->now = &reading->item;
+    return true;
+}
+
+static bool check_section_line(struct reading *reading, struct bytes line)
+{
+    if (line.data[line.len - 1] != ']')
+        return refuse_line(reading, "a section line is [name] and nothing more");
+    struct bytes section = bytes_slice(line, 1, line.len - 2);
+    snprintf(reading->label, sizeof reading->label, "%.*s", (int)section.len,
+        section.len ? (const char *)section.data : "");
+    const uint8_t *colon = section.len > 0 ? memchr(section.data, ':', section.len) : NULL;
+    size_t kind_len = colon ? (size_t)(colon - section.data) : 0;
+    const struct conf_section *kind =
+        colon ? find_section(reading->table, bytes_slice(section, 0, kind_len)) : NULL;
+    if (kind)
+        return start_item(
+            reading, kind, bytes_slice(section, kind_len + 1, section.len - kind_len - 1));
+    if (!conf_section_exists(reading->table->fields, reading->table->field_count, section))
+        return refuse_section(reading, section);
+    if (!finish_item(reading))
+        return false;
+    reading->now = &reading->plain;
+    return true;
 }
 
 /*
@@ -137,29 +262,34 @@ static char *next_line(char *out, int size, void *stream)
     return out;
 }
 
+/* libinih cuts long names of sections, so ours counts and not what it says. */
 static int take_assignment(void *user, const char *section, const char *key, const char *value)
 {
     struct reading *reading = user;
     char known[300], where[300];
+    (void)section;
     if (reading->failed)
         return 1;
-    const struct conf_field *field = find_field(reading->fields, reading->count, section, key);
-    if (!field && !section[0])
+    const struct scope *scope = reading->now;
+    if (!scope)
         return refuse_line(reading, "key before the first [section]");
+    const char *kind = scope->section ? scope->section->kind : reading->label;
+    const struct conf_field *field = find_field(scope->fields, scope->count, kind, key);
     snprintf(where, sizeof where, "%s:%u", reading->name, reading->line);
     if (!field) {
-        list_known(reading->fields, reading->count, section, known, sizeof known);
+        list_known(scope->fields, scope->count, kind, known, sizeof known);
         reading->failed = true;
         return err_set(reading->err, ERR_CONFIG, "%s: %s.%s: unknown key; known in [%s]: %s", where,
-            section, key, section, known);
+            reading->label, key, reading->label, known);
     }
-    bool *seen = &reading->seen[field - reading->fields];
+    bool *seen = &scope->seen[field - scope->fields];
     if (*seen && field->type != CONF_LIST) {
         reading->failed = true;
-        return err_set(
-            reading->err, ERR_CONFIG, "%s: %s.%s: given twice; remove one", where, section, key);
+        return err_set(reading->err, ERR_CONFIG, "%s: %s.%s: given twice; remove one", where,
+            reading->label, key);
     }
-    reading->failed = !conf_value_set(field, reading->out, where, value, *seen, reading->err);
+    void *out = scope->section ? item_at(reading->out, scope->section, scope->item) : reading->out;
+    reading->failed = !conf_value_set(field, out, where, value, *seen, reading->err);
     *seen = true;
     return !reading->failed;
 }
@@ -195,33 +325,63 @@ static bool read_text(struct reading *reading, struct err *err)
         reading->line = (unsigned)bad_line;
         return refuse_line(reading, "neither [section], nor key = value, nor a comment");
     }
-    for (size_t i = 0; i < reading->count; i++) {
-        const struct conf_field *field = &reading->fields[i];
-        if (field->required && !field->text_default && !reading->seen[i])
-            return err_set(err, ERR_CONFIG, "%s: %s.%s: missing; it must be set (%s)",
-                reading->name, field->section, field->key, field->help);
-    }
-    return true;
+    return finish_item(reading) && check_required(reading, &reading->plain, NULL, err);
+}
+
+static void clear_table(const struct conf_table *table, void *out)
+{
+    clear_all(table->fields, table->field_count, out);
+    for (size_t i = 0; i < table->section_count; i++)
+        *items_of(out, &table->sections[i]) = (struct items){NULL, 0};
+}
+
+bool conf_table_parse(const char *text, size_t len, const char *name,
+    const struct conf_table *table, void *ret_out, struct err *err)
+{
+    clear_table(table, ret_out);
+    auto_free bool *seen = calloc(table->field_count + 1, sizeof *seen);
+    if (!seen)
+        return err_nomem(err);
+    struct reading reading = {.table = table,
+        .out = ret_out,
+        .plain = {.fields = table->fields, .count = table->field_count, .seen = seen},
+        .name = name,
+        .rest = bytes_of(text, len),
+        .err = err};
+    bool done =
+        set_defaults(table->fields, table->field_count, ret_out, err) && read_text(&reading, err);
+    free(reading.item.seen);
+    if (!done)
+        conf_table_done(ret_out, table);
+    return done;
 }
 
 bool conf_parse(const char *text, size_t len, const char *name, const struct conf_field *fields,
     size_t count, void *ret_out, struct err *err)
 {
-    clear_all(fields, count, ret_out);
-    auto_free bool *seen = calloc(count ? count : 1, sizeof *seen);
-    if (!seen)
-        return err_nomem(err);
-    struct reading reading = {.fields = fields,
-        .count = count,
-        .out = ret_out,
-        .seen = seen,
-        .name = name,
-        .rest = bytes_of(text, len),
-        .err = err};
-    if (set_defaults(fields, count, ret_out, err) && read_text(&reading, err))
+    const struct conf_table table = {.fields = fields, .field_count = count};
+    return conf_table_parse(text, len, name, &table, ret_out, err);
+}
+
+bool conf_table_load(
+    const char *path, const struct conf_table *table, void *ret_out, struct err *err)
+{
+    auto_buf text = BUF_INIT(CONF_FILE_MAX);
+    clear_table(table, ret_out);
+    if (path)
+        return conf_file_text(path, &text, err) &&
+               conf_table_parse(buf_text(&text), text.len, path, table, ret_out, err);
+    if (set_defaults(table->fields, table->field_count, ret_out, err))
         return true;
-    conf_done(ret_out, fields, count);
+    conf_table_done(ret_out, table);
     return false;
+}
+
+bool conf_load(
+    const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err)
+{
+    const struct conf_table table = {.fields = fields, .field_count = count};
+    return conf_table_load(path, &table, ret_out, err);
 }
 
 void conf_done(void *out, const struct conf_field *fields, size_t count)
@@ -230,101 +390,63 @@ void conf_done(void *out, const struct conf_field *fields, size_t count)
         conf_value_free(&fields[i], out);
 }
 
-/* -- files ------------------------------------------------------------------------------------- */
-
-/* Who may write the file decides what the program does: only root and this user may. */
-static bool open_own_file(const char *path, int *ret_fd, struct stat *ret_info, struct err *err)
+void conf_table_done(void *out, const struct conf_table *table)
 {
-    auto_fd int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-    if (fd < 0)
-        return err_set_errno(err, ERR_CONFIG, "%s", path);
-    if (fstat(fd, ret_info) < 0)
-        return err_set_errno(err, ERR_IO, "%s", path);
-    if (!S_ISREG(ret_info->st_mode))
-        return err_set(err, ERR_CONFIG, "%s: not a regular file", path);
-    if (ret_info->st_uid != 0 && ret_info->st_uid != geteuid())
-        return err_set(err, ERR_CONFIG,
-            "%s: owned by uid %u, who could change it; run: chown %u %s", path,
-            (unsigned)ret_info->st_uid, (unsigned)geteuid(), path);
-    *ret_fd = take_fd(fd);
-    return true;
-}
-
-static bool read_all(int fd, const char *path, struct buf *out, struct err *err)
-{
-    char chunk[4096];
-    ssize_t got;
-    while ((got = read(fd, chunk, sizeof chunk)) != 0) {
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            return err_set_errno(err, ERR_IO, "%s", path);
-        if (out->len + (size_t)got > out->max)
-            return err_set(err, ERR_CONFIG, "%s: longer than %zu bytes", path, out->max);
-        if (!buf_append(out, bytes_of(chunk, (size_t)got), err))
-            return err_wrap(err, "%s", path);
+    conf_done(out, table->fields, table->field_count);
+    for (size_t i = 0; i < table->section_count; i++) {
+        const struct conf_section *section = &table->sections[i];
+        struct items *items = items_of(out, section);
+        for (size_t k = 0; k < items->count; k++)
+            item_free(item_at(out, section, k), section);
+        free(items->items);
+        *items = (struct items){NULL, 0};
     }
-    return true;
 }
 
-static bool load_file(
-    const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err)
+static bool check_name(
+    void *out, const struct conf_section *section, const char *name, struct err *err)
 {
-    struct stat info;
-    auto_fd int fd = -1;
-    auto_buf text = BUF_INIT(CONF_FILE_MAX);
-    if (!open_own_file(path, &fd, &info, err))
-        return false;
-    if (info.st_mode & (S_IWGRP | S_IWOTH))
-        return err_set(err, ERR_CONFIG, "%s: mode %04o lets others write it; run: chmod go-w %s",
-            path, (unsigned)info.st_mode & 07777, path);
-    if (!read_all(fd, path, &text, err))
-        return false;
-    return conf_parse(buf_text(&text), text.len, path, fields, count, ret_out, err);
-}
-
-bool conf_load(
-    const char *path, const struct conf_field *fields, size_t count, void *ret_out, struct err *err)
-{
-    clear_all(fields, count, ret_out);
-    if (path)
-        return load_file(path, fields, count, ret_out, err);
-    if (set_defaults(fields, count, ret_out, err))
-        return true;
-    conf_done(ret_out, fields, count);
-    return false;
-}
-
-static bool open_credential(const char *path, bool group_ok, int *ret_fd, struct err *err)
-{
-    struct stat info;
-    auto_fd int fd = -1;
-    if (!open_own_file(path, &fd, &info, err))
-        return err_wrap(err, "credential");
-    unsigned refused = group_ok ? 07u : 077u;
-    if (info.st_mode & refused)
+    const struct items *items = items_of(out, section);
+    size_t len = strlen(name);
+    if (len == 0 || len > CONF_NAME_MAX || strspn(name, NAME_CHARACTERS) != len)
         return err_set(err, ERR_CONFIG,
-            "credential %s: mode %04o lets others use it; run: chmod %s %s", path,
-            (unsigned)info.st_mode & 07777, group_ok ? "640" : "600", path);
-    *ret_fd = take_fd(fd);
+            "[%s:%s]: a name has 1 to %d letters, digits, dots, underscores and hyphens",
+            section->kind, name, CONF_NAME_MAX);
+    if (items->count >= CONF_ITEMS_MAX)
+        return err_set(
+            err, ERR_CONFIG, "more than %d sections [%s:…]", CONF_ITEMS_MAX, section->kind);
+    for (size_t i = 0; i < items->count; i++)
+        if (strcmp(name_of(item_at(out, section, i)), name) == 0)
+            return err_set(
+                err, ERR_CONFIG, "[%s:%s]: given twice; rename one", section->kind, name);
     return true;
 }
 
-bool conf_credential_check(const char *path, bool group_ok, struct err *err)
+bool conf_table_add(void *out, const struct conf_table *table, const char *kind, const char *name,
+    void **ret_item, struct err *err)
 {
-    auto_fd int fd = -1;
-    if (open_credential(path, group_ok, &fd, err))
-        return true;
-    /* Not there, or not ours to open (a configuration is also read by programs that need no credential). */
-    return err->sys_errno == ENOENT || err->sys_errno == EACCES;
-}
-
-bool conf_credential(
-    const char *path, size_t max, bool group_ok, struct secret **ret_secret, struct err *err)
-{
-    auto_fd int fd = -1;
-    return open_credential(path, group_ok, &fd, err) &&
-           (secret_read_fd(fd, max, ret_secret, err) || err_wrap(err, "credential %s", path));
+    const struct conf_section *section = find_section(table, bytes_str(kind));
+    if (!section)
+        return err_set(err, ERR_INTERNAL, "no kind of section %s", kind);
+    if (!check_name(out, section, name, err))
+        return false;
+    struct items *items = items_of(out, section);
+    char *grown = realloc(items->items, (items->count + 1) * section->size);
+    if (!grown)
+        return err_nomem(err);
+    items->items = grown;
+    void *item = item_at(out, section, items->count);
+    memset(item, 0, section->size);
+    *(char **)item = strdup(name);
+    if (!name_of(item) || !set_defaults(section->fields, section->field_count, item, err)) {
+        if (!name_of(item))
+            err_nomem(err);
+        item_free(item, section);
+        return false;
+    }
+    items->count++;
+    *ret_item = item;
+    return true;
 }
 
 /* -- single assignments and the sample --------------------------------------------------------- */
@@ -347,7 +469,7 @@ static bool refuse_key(const struct conf_field *fields, size_t count, const char
     auto_free char *section = strndup(key, strcspn(key, "."));
     if (!section)
         return err_nomem(err);
-    if (strchr(key, '.') && section_exists(fields, count, bytes_str(section))) {
+    if (strchr(key, '.') && conf_section_exists(fields, count, bytes_str(section))) {
         list_known(fields, count, section, known, sizeof known);
         return err_set(err, ERR_CONFIG, "%s: %.64s: unknown key; known in [%s]: %s", where, key,
             section, known);
@@ -380,37 +502,4 @@ bool conf_assign(void *out, const struct conf_field *fields, size_t count, const
     if (!found)
         return refuse_key(fields, count, where, key, err);
     return conf_value_set(found, out, where, value, false, err);
-}
-
-static bool append_field(
-    const struct conf_field *field, bool new_section, struct buf *out, struct err *err)
-{
-    char accepted[256];
-    conf_value_accepted(field, accepted, sizeof accepted);
-    if (new_section && !buf_printf(out, err, "%s[%s]\n", out->len ? "\n" : "", field->section))
-        return false;
-    return buf_printf(out, err, "# %s\n# %s%s\n%s%s = %s\n", field->help, accepted,
-        field->required ? "; required" : "", field->required && !field->text_default ? "" : "#",
-        field->key, field->text_default ? field->text_default : "");
-}
-
-bool conf_print_sample(const struct conf_field *fields, size_t count, int fd, struct err *err)
-{
-    auto_buf out = BUF_INIT(CONF_FILE_MAX);
-    for (size_t i = 0; i < count; i++) {
-        if (section_exists(fields, i, bytes_str(fields[i].section)))
-            continue; /* printed with the first field of its section */
-        for (size_t k = i; k < count; k++)
-            if (strcmp(fields[k].section, fields[i].section) == 0 &&
-                !append_field(&fields[k], k == i, &out, err))
-                return false;
-    }
-    const char *text = buf_text(&out);
-    for (size_t done = 0; done < out.len;) {
-        ssize_t n = write(fd, text + done, out.len - done);
-        if (n < 0 && errno != EINTR)
-            return err_set_errno(err, ERR_IO, "print the configuration sample");
-        done += n > 0 ? (size_t)n : 0;
-    }
-    return true;
 }

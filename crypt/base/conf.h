@@ -51,6 +51,44 @@ struct conf_field {
     bool group_ok;    /* CONF_CREDENTIAL: the file's group may read it */
 };
 
+#define CONF_NAME_MAX  64
+#define CONF_ITEMS_MAX 4096
+
+/* A kind of section that is repeated, "[kind:NAME]": NAME of 1..CONF_NAME_MAX letters, digits and "._-", unique in its kind. */
+struct conf_section {
+    const char *kind;
+    size_t offset;                   /* of the CONF_ITEMS member */
+    size_t size;                     /* of one item; it starts with `char *name` */
+    const struct conf_field *fields; /* their section is the kind; offsets in the item */
+    size_t field_count;
+    const char *help; /* one line, printed above the sample of the section */
+};
+
+/* Items in the order of the file. The array moves while the file is read: keep indices, not pointers, until then. */
+#define CONF_ITEMS(type) \
+    struct {             \
+        type *items;     \
+        size_t count;    \
+    }
+
+struct conf_table {
+    const struct conf_field *fields;
+    size_t field_count;
+    const struct conf_section *sections;
+    size_t section_count;
+};
+
+/* As conf_load, conf_parse, conf_done and conf_print_sample below, for a table with repeated sections. */
+bool conf_table_load(
+    const char *path, const struct conf_table *table, void *ret_out, struct err *err) MUST_CHECK;
+bool conf_table_parse(const char *text, size_t len, const char *name,
+    const struct conf_table *table, void *ret_out, struct err *err) MUST_CHECK;
+void conf_table_done(void *out, const struct conf_table *table);
+bool conf_table_sample(const struct conf_table *table, int fd, struct err *err) MUST_CHECK;
+/* One more item, with defaults, as if "[kind:name]" stood at the end of the file. *ret_item is valid until the next is added. */
+bool conf_table_add(void *out, const struct conf_table *table, const char *kind, const char *name,
+    void **ret_item, struct err *err) MUST_CHECK;
+
 /* What a program prints on standard output when --check found nothing wrong, the same for all of them. */
 #define CONF_GOOD "the configuration is good"
 

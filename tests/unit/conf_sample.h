@@ -1,8 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A field table with every type, shared by the unit test and the fuzz target of conf. */
+/* A table with every type of field and a repeated section, shared by the unit test and the fuzz target of conf. */
 #pragma once
 
 #include "crypt/base/conf.h"
+
+struct sample_rule {
+    char *name;
+    bool allow;
+    char *path;
+    struct conf_list users;
+};
 
 struct sample_conf {
     char *listen, *path, *name, *server_name;
@@ -10,6 +17,7 @@ struct sample_conf {
     int64_t workers, wait_ms, cache_bytes, mode;
     int level;
     struct conf_list allow;
+    CONF_ITEMS(struct sample_rule) rules;
 };
 
 static const char *const sample_levels[] = {"low", "high", NULL};
@@ -38,3 +46,19 @@ static const struct conf_field sample_fields[] = {
         .help = "name of this server"},
 };
 #define SAMPLE_COUNT ARRAY_LEN(sample_fields)
+
+static const struct conf_field sample_rule_fields[] = {
+    {"rule", "allow", CONF_BOOL, offsetof(struct sample_rule, allow), .text_default = "yes",
+        .help = "what this rule says"},
+    {"rule", "path", CONF_PATH, offsetof(struct sample_rule, path), .required = true,
+        .help = "what this rule is about"},
+    {"rule", "users", CONF_LIST, offsetof(struct sample_rule, users), .help = "whom it is about"},
+};
+
+static const struct conf_section sample_sections[] = {
+    {"rule", offsetof(struct sample_conf, rules), sizeof(struct sample_rule), sample_rule_fields,
+        ARRAY_LEN(sample_rule_fields), "a rule; the first that fits decides"},
+};
+
+static const struct conf_table sample_table = {
+    sample_fields, SAMPLE_COUNT, sample_sections, ARRAY_LEN(sample_sections)};

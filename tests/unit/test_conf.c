@@ -14,12 +14,12 @@ static struct err err;
 
 static bool parse(const char *text)
 {
-    return conf_parse(text, strlen(text), "f.conf", sample_fields, SAMPLE_COUNT, &conf, &err);
+    return conf_table_parse(text, strlen(text), "f.conf", &sample_table, &conf, &err);
 }
 
 static void done(void)
 {
-    conf_done(&conf, sample_fields, SAMPLE_COUNT);
+    conf_table_done(&conf, &sample_table);
 }
 
 static void every_type_is_read(void **state)
@@ -57,7 +57,7 @@ static void defaults_fill_the_rest(void **state)
     assert_int_equal(conf.allow.count, 0); /* emptied on purpose */
     done();
     assert_null(conf.listen);
-    assert_done(conf_load(NULL, sample_fields, SAMPLE_COUNT, &conf, &err), &err);
+    assert_done(conf_table_load(NULL, &sample_table, &conf, &err), &err);
     assert_int_equal(conf.workers, 4);
     assert_string_equal(conf.allow.items[0], "root");
     done();
@@ -68,8 +68,7 @@ static void longest_line_is_read_whole(void **state)
     (void)state;
     char text[300];
     int len = snprintf(text, sizeof text, "[cache]\nname = %0191d\n[server]\nadmit = yes\n", 7);
-    assert_done(
-        conf_parse(text, (size_t)len, "f.conf", sample_fields, SAMPLE_COUNT, &conf, &err), &err);
+    assert_done(conf_table_parse(text, (size_t)len, "f.conf", &sample_table, &conf, &err), &err);
     assert_int_equal(strlen(conf.name), 191); /* 198 bytes with "name = " */
     assert_true(conf.admit);
     done();
@@ -83,7 +82,7 @@ static void refusals_tell_line_key_and_remedy(void **state)
     static const struct {
         const char *text, *message;
     } rows[] = {
-        {"\n[sever]\n", "f.conf:2: unknown section [sever]; known: server, cache"},
+        {"\n[sever]\n", "f.conf:2: unknown section [sever]; known: server, cache, rule:NAME"},
         {"[server]\nlisen = a\n",
             "f.conf:2: server.lisen: unknown key; known in [server]: listen, path, admit"},
         {"a = b\n", "f.conf:1: key before the first [section]"},
@@ -97,12 +96,61 @@ static void refusals_tell_line_key_and_remedy(void **state)
         {"[cache]\nlevel\n", "f.conf:2: neither [section], nor key = value, nor a comment"},
         {"[cache]\nname = a # b\n", "f.conf:2: comment behind a value"},
         {"[cache]\nallow = a\n b\n", "f.conf:3: indented line"},
+        {"[rule:]\n", "f.conf:1: [rule:]: a name has 1 to 64"},
+        {"[rule:a b]\n", "f.conf:1: [rule:a b]: a name has"},
+        {"[rule]\n", "unknown section [rule]; known: server, cache, rule:NAME"},
+        {"[server:x]\n", "unknown section [server:x]"},
+        {"[cache]\nname = x\n[rule:a]\nallow = no\n",
+            "f.conf: rule:a.path: missing; it must be set (what this rule is about)"},
+        {"[rule:a]\nallow = no\n[cache]\nname = x\n", "f.conf: rule:a.path: missing"},
+        {"[rule:a]\npath = /x\npath = /y\n", "f.conf:3: rule:a.path: given twice"},
+        {"[rule:a]\npath = /x\n[cache]\nname = x\n[rule:a]\n", "f.conf:5: [rule:a]: given twice"},
+        {"[rule:a]\nlisten = /x\n",
+            "f.conf:2: rule:a.listen: unknown key; known in [rule:a]: allow, path, users"},
         {"[server]\n", "f.conf: cache.name: missing; it must be set (name of this cache)"},
     };
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         assert_refused(parse(rows[i].text), &err, ERR_CONFIG, rows[i].message);
         assert_null(conf.listen); /* nothing is left to free */
     }
+}
+
+static void repeated_sections_keep_their_order(void **state)
+{
+    (void)state;
+    void *added;
+    assert_done(
+        parse("[rule:z]\npath = /z\nusers = a b\n[cache]\nname = x\n[rule:a.1-_]\npath = /a\n"
+              "allow = no\n[rule:A]\npath = /A\nusers = c\nusers = d\n"),
+        &err);
+    assert_int_equal(conf.rules.count, 3);
+    assert_string_equal(conf.rules.items[0].name, "z");
+    assert_string_equal(conf.rules.items[0].path, "/z");
+    assert_int_equal(conf.rules.items[0].users.count, 2);
+    assert_true(conf.rules.items[0].allow);
+    assert_string_equal(conf.rules.items[1].name, "a.1-_");
+    assert_false(conf.rules.items[1].allow);
+    assert_int_equal(conf.rules.items[2].users.count, 2);
+    assert_done(conf_table_add(&conf, &sample_table, "rule", "later", &added, &err), &err);
+    assert_ptr_equal(added, &conf.rules.items[3]);
+    assert_refused(conf_table_add(&conf, &sample_table, "rule", "later", &added, &err), &err,
+        ERR_CONFIG, "given twice");
+    conf_table_done(&conf, &sample_table);
+    assert_int_equal(conf.rules.count, 0);
+}
+
+static void names_longer_than_libinih_keeps_are_whole(void **state)
+{
+    (void)state;
+    char text[300], name[CONF_NAME_MAX + 2];
+    memset(name, 'n', sizeof name);
+    name[CONF_NAME_MAX] = '\0';
+    snprintf(text, sizeof text, "[cache]\nname = x\n[rule:%s]\npath = /x\n", name);
+    assert_done(parse(text), &err);
+    assert_string_equal(conf.rules.items[0].name, name);
+    conf_table_done(&conf, &sample_table);
+    snprintf(text, sizeof text, "[cache]\nname = x\n[rule:%sn]\npath = /x\n", name);
+    assert_refused(parse(text), &err, ERR_CONFIG, "f.conf:3: name of a section of more than 64");
 }
 
 static void every_bad_file_is_refused(void **state)
@@ -119,7 +167,7 @@ static void every_bad_file_is_refused(void **state)
         ssize_t len = read(fd, text, sizeof text);
         close(fd);
         assert_true(len >= 0);
-        if (conf_parse(text, (size_t)len, entry->d_name, sample_fields, SAMPLE_COUNT, &conf, &err))
+        if (conf_table_parse(text, (size_t)len, entry->d_name, &sample_table, &conf, &err))
             fail_msg("%s was accepted", entry->d_name);
         if (err.code != ERR_CONFIG ||
             strncmp(err.message, entry->d_name, strlen(entry->d_name)) != 0)
@@ -165,7 +213,7 @@ static void sample_parses_to_the_defaults(void **state)
     (void)state;
     static char text[8192];
     int fd = memfd_create("sample", MFD_CLOEXEC);
-    assert_done(conf_print_sample(sample_fields, SAMPLE_COUNT, fd, &err), &err);
+    assert_done(conf_table_sample(&sample_table, fd, &err), &err);
     ssize_t len = pread(fd, text, sizeof text - 1, 0);
     close(fd);
     text[len] = '\0';
@@ -213,7 +261,7 @@ static int drop_directory(void **state)
 static void files_must_be_ours_alone(void **state)
 {
     (void)state;
-#define LOAD() conf_load(path, sample_fields, SAMPLE_COUNT, &conf, &err)
+#define LOAD() conf_table_load(path, &sample_table, &conf, &err)
     assert_refused(LOAD(), &err, ERR_CONFIG, "No such file");
     write_file("[cache]\nname = x\n", 0644);
     assert_done(LOAD(), &err);
@@ -223,7 +271,7 @@ static void files_must_be_ours_alone(void **state)
     assert_refused(LOAD(), &err, ERR_CONFIG, "run: chmod go-w /tmp/test_conf");
     write_file("[cache]\nname = x\n", 0646);
     assert_refused(LOAD(), &err, ERR_CONFIG, "chmod go-w");
-    assert_refused(conf_load(directory, sample_fields, SAMPLE_COUNT, &conf, &err), &err, ERR_CONFIG,
+    assert_refused(conf_table_load(directory, &sample_table, &conf, &err), &err, ERR_CONFIG,
         "not a regular file");
     if (geteuid() == 0) {
         write_file("[cache]\nname = x\n", 0644);
@@ -301,6 +349,8 @@ int main(void)
         cmocka_unit_test(defaults_fill_the_rest),
         cmocka_unit_test(longest_line_is_read_whole),
         cmocka_unit_test(refusals_tell_line_key_and_remedy),
+        cmocka_unit_test(repeated_sections_keep_their_order),
+        cmocka_unit_test(names_longer_than_libinih_keeps_are_whole),
         cmocka_unit_test(every_bad_file_is_refused),
         cmocka_unit_test(assignments_come_on_top),
         cmocka_unit_test(sample_parses_to_the_defaults),
