@@ -226,7 +226,7 @@ int main(int argc, char **argv)
         return 0;
     if (program.args.print_sample)
         return sealedfs_conf_sample(STDOUT_FILENO, &err) ? 0 : fail(&err);
-    if (!sealedfs_conf_load(program.args.config, program.options, &program.conf, &err))
+    if (!sealedfs_conf_load(program.args.config, program.options, NULL, &program.conf, &err))
         return fail(&err);
     if (program.args.check) {
         puts(CONF_GOOD);

@@ -5,6 +5,9 @@
  * and sealedfs(8) are checked against it. Options that every mount(8) passes (rw, ro, dev, _netdev,
  * x-*, ...) are accepted and change nothing: a sealedfs mount is always read-only, nosuid, nodev,
  * noexec.
+ *
+ * What there can be several of stands in repeated sections, [kind:NAME]. Numbers that tie them together (`mount` in a source or a file) are
+ * indices into conf.mounts, made when the whole file was read.
  */
 #pragma once
 
@@ -14,6 +17,60 @@
 
 enum conf_context { CONTEXT_REQUIRED, CONTEXT_WHEN_PRESENT };
 enum conf_signature { SIGNATURE_REQUIRED, SIGNATURE_OPTIONAL };
+
+enum conf_cache { CACHE_DIRECT, CACHE_PAGE };
+enum conf_verdict { VERDICT_ALLOW, VERDICT_DENY };
+enum conf_audit { AUDIT_OFF, AUDIT_BEST_EFFORT, AUDIT_REQUIRED };
+
+/* How fresh a secret is kept, and how it is shown. */
+struct conf_settings {
+    int64_t fresh_ms; /* served from memory for so long */
+    int64_t
+        usable_ms; /* and while no key broker can be reached, for so long after it was fetched; 0: not at all */
+    int cache;       /* enum conf_cache */
+    char *on_change; /* name of the stamp that is written when the secret changes; NULL: none */
+};
+
+/* [mount:NAME] */
+struct conf_mount {
+    char *name;
+    char *path;   /* mount point; as the monitor resolved it once it is mounted */
+    bool by_name; /* shows .kbs/REPOSITORY/TYPE/TAG */
+    int64_t by_name_mode;
+    char *by_name_owner, *by_name_group; /* user and group names or numbers */
+};
+
+/* [source:NAME]: a directory that is mirrored. */
+struct conf_source {
+    char *name;
+    char *mount_name;
+    size_t mount;
+    char *directory;
+    char *at; /* below the mount; NULL: its root */
+    struct conf_settings settings;
+};
+
+/* [file:NAME]: one file of the catalogue. Exactly one of resource and sealed_file. */
+struct conf_file {
+    char *name;
+    char *mount_name;
+    size_t mount;
+    char *path;     /* below the mount, in normal form */
+    char *resource; /* kbs:///… */
+    char *sealed_file;
+    int64_t mode;
+    char *owner, *group;
+    struct conf_list
+        rules; /* names of rules that hold for this file, beside those with a path that fits */
+    struct conf_settings settings;
+};
+
+/* [rule:NAME]: all kinds that are given must fit, each with one of its words. */
+struct conf_rule {
+    char *name;
+    int verdict; /* enum conf_verdict */
+    struct conf_list paths, users, groups, cgroups, pods, containers, exes, exe_sha256;
+};
 
 struct sealedfs_conf {
     struct {
@@ -31,7 +88,8 @@ struct sealedfs_conf {
         int64_t timeout_ms;
     } attest;
     struct {
-        int64_t ttl_ms; /* how long a plaintext is kept after it was resolved; 0: not at all */
+        int64_t ttl_ms;    /* how long a plaintext is kept after it was resolved; 0: not at all */
+        int64_t usable_ms; /* how long after that while no key broker can be reached */
         int64_t error_ttl_ms;    /* how long a refusal is repeated without asking again */
         int64_t maximum;         /* bytes: st_size of a sealed file whose length is not known yet */
         int64_t memory;          /* bytes of plaintext kept at most */
@@ -53,12 +111,33 @@ struct sealedfs_conf {
         int64_t stop_ms; /* how long a busy mount is waited for at the end, before it is detached */
         int log_level;   /* enum log_level */
     } mount;
+    struct {
+        int policy; /* enum conf_audit */
+        bool journal;
+        char *file;          /* NULL: none */
+        int64_t rotate_size; /* bytes */
+        int64_t rotate_keep; /* files */
+    } audit;
+    struct {
+        char *listen; /* absolute path of a socket, or address:port on loopback; NULL: no metrics */
+    } metrics;
+    CONF_ITEMS(struct conf_mount) mounts;
+    CONF_ITEMS(struct conf_source) sources;
+    CONF_ITEMS(struct conf_file) files;
+    CONF_ITEMS(struct conf_rule) rules;
 };
 
+/* What the command line names: a mount more, with one source at its root. */
+struct sealedfs_mirror {
+    const char *source, *mountpoint; /* absolute */
+};
+#define SEALEDFS_MIRROR_NAME "command-line"
+
 /* `path` NULL: the default file, or only the defaults when it does not exist. `options` is the text
- * after -o ("a,b=c"), NULL for none; "config=FILE" in it names the file. */
-bool sealedfs_conf_load(const char *path, const char *options, struct sealedfs_conf *ret_conf,
-    struct err *err) MUST_CHECK;
+ * after -o ("a,b=c"), NULL for none; "config=FILE" in it names the file. `mirror` NULL: none. All that one part of the configuration says
+ * of another is checked: names of mounts and rules, paths, what is given twice. */
+bool sealedfs_conf_load(const char *path, const char *options, const struct sealedfs_mirror *mirror,
+    struct sealedfs_conf *ret_conf, struct err *err) MUST_CHECK;
 void sealedfs_conf_done(struct sealedfs_conf *conf);
 /* The commented sample that packaging/conf/sealedfs.conf is. */
 bool sealedfs_conf_sample(int fd, struct err *err) MUST_CHECK;

@@ -303,14 +303,24 @@ static void clear_all(const struct conf_field *fields, size_t count, void *out)
         conf_value_clear(&fields[i], out);
 }
 
+static bool set_default(const struct conf_field *field, void *out, struct err *err)
+{
+    if (!field->text_default) {
+        if (field->unset != 0)
+            memcpy((char *)out + field->offset, &field->unset, sizeof field->unset);
+        return true;
+    }
+    if (conf_value_set(field, out, "built-in default", field->text_default, false, err))
+        return true;
+    err->code = err->code == ERR_CONFIG ? ERR_INTERNAL : err->code;
+    return false;
+}
+
 static bool set_defaults(const struct conf_field *fields, size_t count, void *out, struct err *err)
 {
     for (size_t i = 0; i < count; i++)
-        if (fields[i].text_default && !conf_value_set(&fields[i], out, "built-in default",
-                                          fields[i].text_default, false, err)) {
-            err->code = err->code == ERR_CONFIG ? ERR_INTERNAL : err->code;
+        if (!set_default(&fields[i], out, err))
             return false;
-        }
     return true;
 }
 

@@ -131,7 +131,7 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
     AUTO_DONE(sealedfs_conf_done) struct sealedfs_conf conf = {0};
     auto_json *challenge = NULL, *result = NULL;
     (void)operands, (void)operand_count;
-    if (!sealedfs_conf_load(args->config, NULL, &conf, err))
+    if (!sealedfs_conf_load(args->config, NULL, NULL, &conf, err))
         return false;
     struct broker broker = {.url = args->kbs ? args->kbs : conf.kbs.url,
         .http = {.ca_file = args->ca_file ? args->ca_file : conf.kbs.ca_file,

@@ -13,7 +13,7 @@ static bool load(
     auto_fd int fd = mkstemp(path);
     assert_true(fd >= 0);
     assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    bool loaded = sealedfs_conf_load(path, options, ret_conf, err);
+    bool loaded = sealedfs_conf_load(path, options, NULL, ret_conf, err);
     unlink(path);
     return loaded;
 }
@@ -72,8 +72,8 @@ static void test_config_option(void **state)
     struct sealedfs_conf conf;
     struct err err = ERR_INIT;
     (void)state;
-    assert_refused(sealedfs_conf_load(NULL, "ro,config=/nonexistent/x.conf", &conf, &err), &err,
-        ERR_CONFIG, "/nonexistent/x.conf");
+    assert_refused(sealedfs_conf_load(NULL, "ro,config=/nonexistent/x.conf", NULL, &conf, &err),
+        &err, ERR_CONFIG, "/nonexistent/x.conf");
 }
 
 /* The installed sample is what `sealedfs --print-sample` prints. */
@@ -94,10 +94,78 @@ static void test_sample_file(void **state)
     assert_memory_equal(shipped.data, made, (size_t)len);
 }
 
+/* Index by index as the file has them, with what they inherit. */
+static void test_catalogue(void **state)
+{
+    static const char text[] =
+        "[secrets]\nttl = 2m\nusable = 1h\n"
+        "[mount:a]\npath = /sealed\nby_name = yes\n[mount:b]\npath = /mnt/b\n"
+        "[source:s]\nmount = b\ndirectory = /src\n"
+        "[file:f]\nmount = b\npath = db/password\nresource = kbs:///r/t/g\nfresh = 0s\n"
+        "rules = ops\nmode = 0440\n"
+        "[rule:ops]\nverdict = allow\nuser = root\n";
+    static const struct sealedfs_mirror mirror = {"/from", "/to"};
+    struct sealedfs_conf conf;
+    struct err err = ERR_INIT;
+    (void)state;
+    char path[] = "/tmp/test-sealedfs-conf.XXXXXX";
+    auto_fd int fd = mkstemp(path);
+    assert_int_equal(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    bool loaded = sealedfs_conf_load(path, NULL, &mirror, &conf, &err);
+    unlink(path);
+    assert_done(loaded, &err);
+    assert_int_equal(conf.mounts.count, 3);
+    assert_string_equal(conf.mounts.items[2].path, "/to");
+    assert_int_equal(conf.sources.count, 2);
+    assert_int_equal(conf.sources.items[0].mount, 1);
+    assert_int_equal(conf.sources.items[0].settings.fresh_ms, 120000);
+    assert_int_equal(conf.sources.items[0].settings.usable_ms, 3600000);
+    assert_int_equal(conf.sources.items[1].mount, 2);
+    assert_int_equal(conf.files.items[0].mount, 1);
+    assert_int_equal(conf.files.items[0].settings.fresh_ms, 0);
+    assert_int_equal(conf.files.items[0].mode, 0440);
+    assert_int_equal(conf.rules.items[0].verdict, VERDICT_ALLOW);
+    sealedfs_conf_done(&conf);
+}
+
+static void test_catalogue_refused(void **state)
+{
+#define MOUNT "[mount:a]\npath = /sealed\n"
+#define FILE_ "[file:f]\nresource = kbs:///r/t/g\n"
+    static const struct {
+        const char *text, *wanted;
+    } cases[] = {{FILE_ "path = x\n", "no mount to show it"},
+        {MOUNT FILE_ "path = /x\n", "below the mount point"},
+        {MOUNT FILE_ "path = a/../x\n", "below the mount point"},
+        {MOUNT FILE_ "path = ..data/x\n", "volumes that rotate"},
+        {MOUNT FILE_ "path = .kbs/x\n", "by their names"},
+        {MOUNT FILE_ "path = x\nmount = c\n", "no section [mount:c]"},
+        {MOUNT FILE_ "path = x\nsealed_file = /y\n", "set one of"},
+        {MOUNT "[file:f]\npath = x\n", "set one of"},
+        {MOUNT FILE_ "path = x\nrules = r\n", "no section [rule:r]"},
+        {MOUNT FILE_ "path = x\non_change = a/b\n", "not a path"},
+        {MOUNT FILE_ "path = x\n[file:g]\nresource = kbs:///r/t/g\npath = x\n", "same path"},
+        {MOUNT FILE_ "path = x\n[file:g]\nresource = kbs:///r/t/g\npath = x/y\n",
+            "a file and a directory"},
+        {MOUNT "[mount:b]\npath = /sealed\n", "both on /sealed"},
+        {MOUNT "[mount:b]\npath = /b\n" FILE_ "path = x\n", "say which one"},
+        {MOUNT "[source:s]\ndirectory = /s\n[source:t]\ndirectory = /t\n", "at the same place"},
+        {"[rule:r]\nverdict = allow\npath = db/*\n", "whole paths"},
+        {"[rule:r]\nverdict = allow\nexe_sha256 = abc\n", "64 hexadecimal digits"},
+        {"[rule:r]\nuser = root\n", "rule:r.verdict: missing"}};
+    struct sealedfs_conf conf;
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct err err = ERR_INIT;
+        assert_refused(load(cases[i].text, NULL, &conf, &err), &err, ERR_CONFIG, cases[i].wanted);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_options_win), cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_catalogue), cmocka_unit_test(test_catalogue_refused),
         cmocka_unit_test(test_config_option), cmocka_unit_test(test_sample_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
