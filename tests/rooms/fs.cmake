@@ -1,5 +1,7 @@
 sealed_unit(path fs_monitor)
 sealed_unit(slots fs_monitor)
+sealed_unit(binary fs_monitor)
+sealed_unit(state fs_monitor)
 sealed_unit(nodetable fs_monitor)
 sealed_unit(monitor_wire fs_monitor)
 sealed_unit(monitor fs)
@@ -14,6 +16,7 @@ sealed_unit(handle fs)
 sealed_unit(refusals fs)
 sealed_unit(sealedfs_conf fs_monitor)
 sealed_fuzz(monitor_message fs_monitor)
+sealed_fuzz(monitor_state fs_monitor)
 
 # The filesystem with a resolver that needs nobody; not installed.
 add_executable(sealedfs_fake it/fake_resolver.c)
