@@ -2,11 +2,9 @@
 /* sealed get and sealed unseal: plaintext by way of the agent, under its access rules. */
 #include "fs/cli/tool.h"
 
-#include <fcntl.h>
-#include <sys/mman.h>
-
 #include "crypt/base/conf.h"
 #include "crypt/sealed.h"
+#include "fs/cli/agent.h"
 #include "fs/control.h"
 
 struct read_args {
@@ -44,36 +42,6 @@ static bool run_get(const void *options, char **operands, int operand_count, str
            tool_write_secret(args->output, plaintext, err);
 }
 
-/* The agent reads the text from a memfd that nobody can change any more. */
-static bool sealed_memfd(struct bytes text, int *ret_fd, struct err *err)
-{
-    auto_fd int fd = memfd_create("sealed", MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return err_set_errno(err, ERR_IO, "memfd");
-    for (size_t done = 0; done < text.len;) {
-        ssize_t written = write(fd, text.data + done, text.len - done);
-        if (written < 0)
-            return err_set_errno(err, ERR_IO, "memfd");
-        done += (size_t)written;
-    }
-    if (lseek(fd, 0, SEEK_SET) != 0 ||
-        fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_SHRINK | F_SEAL_GROW) != 0)
-        return err_set_errno(err, ERR_IO, "memfd");
-    *ret_fd = take_fd(fd);
-    return true;
-}
-
-static bool unseal_by_agent(
-    const struct read_args *args, struct bytes text, struct secret **ret_plaintext, struct err *err)
-{
-    auto_json *request = NULL, *answer = NULL;
-    auto_fd int fd = -1;
-    return json_build(
-               &request, err, "{s:s,s:s}", "op", "unseal", "path", args->path ? args->path : "") &&
-           sealed_memfd(text, &fd, err) &&
-           control_ask(tool_socket(args->socket), request, fd, &answer, ret_plaintext, err);
-}
-
 static bool unseal_by_keys(
     const struct read_args *args, struct bytes text, struct secret **ret_plaintext, struct err *err)
 {
@@ -109,7 +77,8 @@ static bool run_unseal(const void *options, char **operands, int operand_count, 
         return false;
     bool done = args->signer || args->wrapping_key
                     ? unseal_by_keys(args, buf_bytes(&text), &plaintext, err)
-                    : unseal_by_agent(args, buf_bytes(&text), &plaintext, err);
+                    : agent_unseal(args->socket, args->path ? args->path : "", buf_bytes(&text),
+                          &plaintext, err);
     return done ? tool_write_secret(args->output, plaintext, err) : err_wrap(err, "%s", path);
 }
 

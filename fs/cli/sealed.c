@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sealed: the command line. One table of commands; each lives in a file of its own. */
+#include <string.h>
+
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
 #include "crypt/base/secret.h"
@@ -19,6 +21,7 @@ static const struct cli_command *const commands[] = {
     &tool_explain,
     &tool_attest,
     &tool_enroll,
+    &tool_exec,
     &tool_flush,
     &tool_status,
     &tool_kbs_init,
@@ -55,7 +58,9 @@ int main(int argc, char **argv)
 {
     struct err err = ERR_INIT;
     log_init("sealed", LOG_TARGET_STDERR, LOG_LEVEL_NOTICE);
-    if (!sandbox_harden(&err) || !secret_init_process(SEALED_LOCK_BYTES, &err)) {
+    bool is_exec = argc > 1 && strcmp(argv[1], tool_exec.name) == 0;
+    if (!(is_exec ? tool_exec_prepare(&err) : sandbox_harden(&err)) ||
+        !secret_init_process(SEALED_LOCK_BYTES, &err)) {
         log_err(LOG_LEVEL_ERROR, &err, "sealed cannot start");
         return err_info(err.code)->exit_status;
     }
