@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a worker that ends on purpose gives to its successor, over a socket pair that the monitor made for the two: the plaintexts that it
+ * keeps, with their ages, and what each open file was opened on. So a reload or an upgrade asks no key broker anything, and what is open
+ * stays what it was. Binary messages (big-endian, crypt/base/pack.h), plaintext and sealed strings as secret packets (crypt/base/ipc.h):
+ *
+ *     message   u8 version=1, u8 kind, then
+ *     PLAIN     u32 length, then so many bytes: a plaintext; numbered 0, 1, 2… in this order
+ *     KEPT      block path, u8 is a name, u64 age in ms, u32 number, u32 length, then so many bytes: the sealed string (or the name)
+ *     OPEN      block mount point, u64 fh, u32 number + 1 (0: not a sealed file); a descriptor of the source file beside it
+ *     END
+ *     TAKEN     the successor's only message. From then on it answers the kernel, and the old worker must not.
+ *
+ * Trust: the successor believes the old worker as far as that could have gone anyway. Whoever held the old one could have
+ * answered every open itself; through this door it can plant a plaintext under a path and a string for no longer than one time to live
+ * (ages count from the handover on), and under files that are open now until they are closed. It cannot name a file that the kernel has not open,
+ * exchange the file behind a handle (identity is compared), block a thread (regular files only), or take memory without end. Where
+ * that is too much, after a hole has been closed say, `sealed upgrade --discard` takes nothing over.
+ */
+#pragma once
+
+#include "crypt/base/pack.h"
+#include "crypt/base/secret.h"
+#include "fs/path.h"
+
+/* For the whole of it; the calls of the mount wait meanwhile. */
+#define HANDOVER_MS 20000
+/* Messages that a successor takes; what a worker can have is less. */
+#define HANDOVER_ITEMS_MAX 400000u
+
+enum handover_kind {
+    HANDOVER_PLAIN = 1,
+    HANDOVER_KEPT,
+    HANDOVER_OPEN,
+    HANDOVER_END,
+    HANDOVER_TAKEN,
+    HANDOVER_KIND_MAX = HANDOVER_TAKEN
+};
+
+struct handover_item {
+    enum handover_kind kind;
+    char path[PATH_SIZE]; /* KEPT: the file's; OPEN: the mount point */
+    bool is_name;
+    int64_t age_ms;
+    uint64_t fh;
+    bool has_number;
+    uint32_t number; /* of the plaintext */
+    uint32_t length; /* of what follows */
+};
+
+bool handover_encode(const struct handover_item *item, struct buf *out, struct err *err) MUST_CHECK;
+bool handover_decode(struct bytes message, struct handover_item *ret_item, struct err *err)
+    MUST_CHECK;
+
+/* -- the old worker ------------------------------------------------------------------------------ */
+
+struct handover;
+
+/* `fd` is borrowed. */
+bool handover_new(int fd, struct handover **ret_handover, struct err *err) MUST_CHECK;
+void handover_free(struct handover *handover);
+DEFINE_AUTO(struct handover, handover_free);
+/* A plaintext that several share goes over once. */
+bool handover_give_kept(struct handover *handover, const char *path, bool is_name,
+    struct bytes text, int64_t age_ms, struct secret *plaintext, struct err *err) MUST_CHECK;
+/* `plaintext` NULL: not a sealed file. */
+bool handover_give_open(struct handover *handover, const char *mountpoint, uint64_t fh, int file_fd,
+    struct secret *plaintext, struct err *err) MUST_CHECK;
+/* Says END and waits for TAKEN, also after something could not be given: the successor may have had enough. False: it
+ * has not taken over and never will. */
+bool handover_finish(struct handover *handover, struct err *err) MUST_CHECK;
+
+/* -- the successor -------------------------------------------------------------------------------- */
+
+/* What is borrowed lives for the call; a failure of one of these is that of one item and stops nothing. */
+struct handover_sink {
+    void (*kept)(void *arg, const char *path, bool is_name, struct bytes text, int64_t age_ms,
+        struct secret *plaintext);
+    /* `file_fd` is the sink's from here on: of any kind, unchecked. */
+    void (*open)(
+        void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct secret *plaintext);
+    void *arg;
+    size_t memory; /* locked memory for plaintexts, in bytes: what is beyond is left out */
+};
+
+struct handover_count {
+    size_t kept, open;
+    size_t left_out; /* named a plaintext that was not taken for want of memory */
+};
+
+/* Up to END. A failure (the peer breaks the protocol, is too slow, or is gone) leaves what came until then in the sink. */
+bool handover_take(int fd, const struct handover_sink *sink, struct handover_count *ret_count,
+    struct err *err) MUST_CHECK;
+/* Says TAKEN, whatever came before. */
+bool handover_taken(int fd, struct err *err) MUST_CHECK;

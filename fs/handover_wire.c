@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <string.h>
+
+#include "fs/handover.h"
+
+#define VERSION 1
+
+bool handover_encode(const struct handover_item *item, struct buf *out, struct err *err)
+{
+    struct pack_writer writer = pack_writer(out);
+    pack_put_u8(&writer, VERSION);
+    pack_put_u8(&writer, (uint8_t)item->kind);
+    switch (item->kind) {
+    case HANDOVER_PLAIN:
+        pack_put_u32(&writer, item->length);
+        break;
+    case HANDOVER_KEPT:
+        pack_put_block(&writer, bytes_str(item->path));
+        pack_put_u8(&writer, item->is_name);
+        pack_put_u64(&writer, (uint64_t)item->age_ms);
+        pack_put_u32(&writer, item->number);
+        pack_put_u32(&writer, item->length);
+        break;
+    case HANDOVER_OPEN:
+        pack_put_block(&writer, bytes_str(item->path));
+        pack_put_u64(&writer, item->fh);
+        pack_put_u32(&writer, item->has_number ? item->number + 1 : 0);
+        break;
+    case HANDOVER_END:
+    case HANDOVER_TAKEN:
+        break;
+    }
+    return pack_written(&writer, "handover", err);
+}
+
+/* An absolute path is bytes, not UTF-8. */
+static void get_path(struct pack_reader *in, char out[PATH_SIZE])
+{
+    struct bytes path = pack_get_block(in, PATH_SIZE - 1);
+    if (path.len == 0 || path.data[0] != '/' || memchr(path.data, '\0', path.len)) {
+        in->failed = true;
+        return;
+    }
+    memcpy(out, path.data, path.len);
+    out[path.len] = '\0';
+}
+
+static void get_length(struct pack_reader *in, struct handover_item *item)
+{
+    item->length = pack_get_u32(in);
+    if (item->length > SECRET_SIZE_MAX)
+        in->failed = true;
+}
+
+static void get_kept(struct pack_reader *in, struct handover_item *item)
+{
+    get_path(in, item->path);
+    uint8_t is_name = pack_get_u8(in);
+    uint64_t age = pack_get_u64(in);
+    item->is_name = is_name == 1;
+    item->age_ms = (int64_t)age;
+    item->has_number = true;
+    item->number = pack_get_u32(in);
+    get_length(in, item);
+    if (is_name > 1 || age > INT64_MAX)
+        in->failed = true;
+}
+
+static void get_open(struct pack_reader *in, struct handover_item *item)
+{
+    get_path(in, item->path);
+    item->fh = pack_get_u64(in);
+    uint32_t number = pack_get_u32(in);
+    item->has_number = number > 0;
+    item->number = number > 0 ? number - 1 : 0;
+}
+
+bool handover_decode(struct bytes message, struct handover_item *ret_item, struct err *err)
+{
+    struct pack_reader in = pack_reader(message);
+    struct handover_item item = {0};
+    uint8_t version = pack_get_u8(&in), kind = pack_get_u8(&in);
+    if (!in.failed && version != VERSION)
+        return err_set(
+            err, ERR_FORMAT, "handover of version %u; this is version %d", version, VERSION);
+    if (!in.failed && (kind < HANDOVER_PLAIN || kind > HANDOVER_KIND_MAX))
+        return err_set(err, ERR_FORMAT, "handover of kind %u, which does not exist", kind);
+    item.kind = (enum handover_kind)kind;
+    if (kind == HANDOVER_PLAIN)
+        get_length(&in, &item);
+    else if (kind == HANDOVER_KEPT)
+        get_kept(&in, &item);
+    else if (kind == HANDOVER_OPEN)
+        get_open(&in, &item);
+    if (!pack_finish(&in, "handover", err))
+        return false;
+    *ret_item = item;
+    return true;
+}

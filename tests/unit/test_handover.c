@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/handover.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "crypt/base/ipc.h"
+#include "tests/unit/unit.h"
+
+static int ends[2];
+static char seen[4096];
+static size_t seen_len;
+
+static int start(void **state)
+{
+    struct err err = ERR_INIT;
+    (void)state;
+    seen_len = 0;
+    seen[0] = '\0';
+    assert_done(ipc_pair(ends, &err), &err);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++)
+        if (ends[i] >= 0)
+            close(ends[i]);
+    return 0;
+}
+
+static void note(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    seen_len += (size_t)vsnprintf(seen + seen_len, sizeof seen - seen_len, format, args);
+    va_end(args);
+}
+
+static void on_kept(void *arg, const char *path, bool is_name, struct bytes text, int64_t age_ms,
+    struct secret *plaintext)
+{
+    struct bytes plain = secret_bytes(plaintext);
+    (void)arg;
+    note("kept %s %d %.*s %lld %.*s;", path, is_name, (int)text.len, (const char *)text.data,
+        (long long)age_ms, (int)(plain.len < 40 ? plain.len : 40), (const char *)plain.data);
+}
+
+static void on_open(
+    void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct secret *plaintext)
+{
+    struct stat st;
+    (void)arg;
+    assert_int_equal(fstat(file_fd, &st), 0);
+    close(file_fd);
+    note("open %s %llx %zd;", mountpoint, (unsigned long long)fh,
+        plaintext ? (ssize_t)secret_len(plaintext) : -1);
+}
+
+static bool take(size_t memory, struct handover_count *ret_count, struct err *err)
+{
+    const struct handover_sink sink = {on_kept, on_open, NULL, memory};
+    return handover_take(ends[1], &sink, ret_count, err);
+}
+
+static struct secret *secret_of(const char *text)
+{
+    struct err err = ERR_INIT;
+    struct secret *secret;
+    assert_done(secret_copy(bytes_str(text), &secret, &err), &err);
+    return secret;
+}
+
+/* What an old worker does, as its own thread. *arg: did the successor take over? */
+static void *give_all(void *arg)
+{
+    bool *done = arg;
+    struct err err = ERR_INIT;
+    auto_secret *one = secret_of("plaintext one"), *empty = secret_of("");
+    AUTO(handover_free) struct handover *handover = NULL;
+    auto_fd int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    *done = handover_new(ends[0], &handover, &err) &&
+            handover_give_kept(handover, "/m/a", false, bytes_str("sealed.a"), 1234, one, &err) &&
+            handover_give_open(handover, "/m", 0x1000001, file, one, &err) &&
+            handover_give_open(handover, "/m", 0x1000002, file, NULL, &err) &&
+            handover_give_kept(handover, "/m/e", true, bytes_str(""), -5, empty, &err);
+    *done = handover_finish(handover, &err) && *done;
+    return NULL;
+}
+
+static void test_everything(void **state)
+{
+    pthread_t thread;
+    bool done = false;
+    struct handover_count count;
+    struct err err = ERR_INIT;
+    (void)state;
+    pthread_create(&thread, NULL, give_all, &done);
+    assert_done(take(1 << 20, &count, &err), &err);
+    assert_done(handover_taken(ends[1], &err), &err);
+    pthread_join(thread, NULL);
+    assert_true(done);
+    assert_string_equal(seen, "kept /m/a 0 sealed.a 1234 plaintext one;open /m 1000001 13;"
+                              "open /m 1000002 -1;kept /m/e 1  0 ;");
+    assert_int_equal(count.kept, 2);
+    assert_int_equal(count.open, 2);
+    assert_int_equal(count.left_out, 0);
+}
+
+static void test_no_memory_for_plaintexts(void **state)
+{
+    pthread_t thread;
+    bool done = false;
+    struct handover_count count;
+    struct err err = ERR_INIT;
+    (void)state;
+    pthread_create(&thread, NULL, give_all, &done);
+    assert_done(take(1, &count, &err), &err);
+    assert_done(handover_taken(ends[1], &err), &err);
+    pthread_join(thread, NULL);
+    assert_true(done);
+    assert_string_equal(seen, "open /m 1000002 -1;");
+    assert_true(count.left_out >= 2);
+}
+
+static void test_successor_dies(void **state)
+{
+    pthread_t thread;
+    bool done = true;
+    (void)state;
+    pthread_create(&thread, NULL, give_all, &done);
+    close(ends[1]);
+    ends[1] = -1;
+    pthread_join(thread, NULL);
+    assert_false(done);
+}
+
+/* Enough of it, after one message: the old worker learns that it has been relieved all the same. */
+static void test_successor_has_enough(void **state)
+{
+    struct err err = ERR_INIT;
+    AUTO(handover_free) struct handover *handover = NULL;
+    auto_secret *large = NULL;
+    (void)state;
+    assert_done(secret_new(SECRET_SIZE_MAX, &large, &err), &err);
+    assert_done(handover_new(ends[0], &handover, &err), &err);
+    assert_done(handover_taken(ends[1], &err), &err);
+    assert_refused(handover_give_kept(handover, "/a", false, bytes_str("x"), 0, large, &err), &err,
+        ERR_UNREACH, "gone");
+    assert_refused(handover_give_kept(handover, "/b", false, bytes_str("x"), 0, large, &err), &err,
+        ERR_UNREACH, "failed already");
+    assert_done(handover_finish(handover, &err), &err);
+}
+
+static void send_raw(struct bytes message, const int *fds, size_t fd_count)
+{
+    struct err err = ERR_INIT;
+    assert_done(ipc_send(ends[0], message, fds, fd_count, &err), &err);
+}
+
+static void send_item(struct handover_item item, const int *fds, size_t fd_count)
+{
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    struct err err = ERR_INIT;
+    assert_done(handover_encode(&item, &message, &err), &err);
+    send_raw(buf_bytes(&message), fds, fd_count);
+}
+
+static void refuse(const char *text)
+{
+    struct handover_count count;
+    struct err err = ERR_INIT;
+    assert_refused(take(1 << 20, &count, &err), &err, ERR_FORMAT, text);
+}
+
+static void test_bad_old_worker(void **state)
+{
+    const int two[] = {ends[0], ends[0]};
+    (void)state;
+    send_raw(bytes_str("x"), NULL, 0);
+    refuse("handover");
+    send_item((struct handover_item){.kind = HANDOVER_TAKEN}, NULL, 0);
+    refuse("only the successor");
+    send_item((struct handover_item){.kind = HANDOVER_OPEN, .path = "/m", .fh = 1}, NULL, 0);
+    refuse("descriptor missing");
+    send_item((struct handover_item){.kind = HANDOVER_OPEN, .path = "/m", .fh = 1}, two, 2);
+    refuse("too many");
+    send_item((struct handover_item){.kind = HANDOVER_END}, two, 1);
+    refuse("too many");
+    send_item((struct handover_item){.kind = HANDOVER_KEPT, .path = "/m", .number = 0}, NULL, 0);
+    refuse("plaintext 0 of 0");
+    send_item((struct handover_item){.kind = HANDOVER_KEPT, .path = "m"}, NULL, 0);
+    refuse("handover");
+    send_item(
+        (struct handover_item){.kind = HANDOVER_PLAIN, .length = SECRET_SIZE_MAX + 1}, NULL, 0);
+    refuse("handover");
+    send_item((struct handover_item){.kind = HANDOVER_PLAIN, .length = 5}, NULL, 0);
+    send_raw(bytes_str("four"), NULL, 0);
+    refuse("part of a secret");
+    assert_string_equal(seen, "");
+}
+
+static void test_old_worker_dies(void **state)
+{
+    struct handover_count count;
+    struct err err = ERR_INIT;
+    (void)state;
+    send_item((struct handover_item){.kind = HANDOVER_PLAIN, .length = 1}, NULL, 0);
+    close(ends[0]);
+    ends[0] = -1;
+    assert_refused(take(1 << 20, &count, &err), &err, ERR_UNREACH, "has gone");
+    err_clear(&err);
+    assert_refused(take(1 << 20, &count, &err), &err, ERR_UNREACH, "ended before");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_everything, start, end),
+        cmocka_unit_test_setup_teardown(test_no_memory_for_plaintexts, start, end),
+        cmocka_unit_test_setup_teardown(test_successor_dies, start, end),
+        cmocka_unit_test_setup_teardown(test_successor_has_enough, start, end),
+        cmocka_unit_test_setup_teardown(test_bad_old_worker, start, end),
+        cmocka_unit_test_setup_teardown(test_old_worker_dies, start, end),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
