@@ -11,6 +11,15 @@
 # Exit 0 passed, 77 skipped (with the reason), anything else failed. With CI set nothing may skip.
 set -euo pipefail
 
+# Own ports for each test: no other test can take one that a daemon leaves for a moment, and none is taken from another. A test that
+# needs the world outside sets SEALED_NET=host first.
+own_network() {
+    [ -z "${SEALED_NET:-}" ] && [ "$(id -u)" -eq 0 ] && unshare --net busybox ip link set lo up 2>/dev/null || return 0
+    # shellcheck disable=SC2016  # expanded by that shell
+    SEALED_NET=own exec unshare --net bash -c 'busybox ip link set lo up && exec bash "$0" "$@"' "$0" "$@"
+}
+own_network "$@"
+
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 BIN=${SEALED_BIN:?set SEALED_BIN to the directory of the built programs}
 TESTBIN=${SEALED_TESTBIN:-$BIN/../tests}
@@ -71,9 +80,11 @@ equal() { # WHAT WANTED GOT
     pass "$1"
 }
 
-# wait_for SECONDS WHAT COMMAND…: polls a condition; the time is a bound for broken runs, never a pause.
+# wait_for SECONDS WHAT COMMAND…: polls a condition; the time is a bound for broken runs, never a pause. It is what a machine at rest
+# may take; one that does other things at the same time is given more.
+WAIT_LEAST=120
 wait_for() {
-    local end=$((SECONDS + $1)) what=$2
+    local end=$((SECONDS + ($1 > WAIT_LEAST ? $1 : WAIT_LEAST))) what=$2
     shift 2
     until "$@" >/dev/null 2>&1; do
         [ "$SECONDS" -lt "$end" ] || die "waited in vain for $what"
@@ -82,6 +93,16 @@ wait_for() {
 }
 poll_turn() { read -r -t 0.02 _ <> <(:) || true; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
+# PID has stopped, all of its threads: SIGSTOP has come through, which kill(2) does not wait for.
+still() { ! grep -h '^State:' "/proc/$1/task/"*/status | grep -qv 'T (stopped)'; }
+hold() { kill -STOP "$1" && wait_for 10 "process $1 to stand still" still "$1"; }
+# The Unix sockets PATH… take connections. (Their files are there before: from bind() on, while connect() is refused until listen().)
+listening() {
+    local path
+    for path; do
+        awk -v path="$path" '$NF == path && $4 == "00010000" { found = 1 } END { exit !found }' /proc/net/unix || return 1
+    done
+}
 
 # spawn NAME COMMAND…: in the background; PID_NAME; stopped and reaped at the end.
 spawn() {
@@ -92,7 +113,7 @@ spawn() {
     on_exit "stop_pid $pid"
 }
 stop_pid() { # TERM, a bounded wait, KILL
-    local pid=$1 end=$((SECONDS + 10))
+    local pid=$1 end=$((SECONDS + 60))
     kill -TERM "$pid" 2>/dev/null || return 0
     while kill -0 "$pid" 2>/dev/null; do
         [ "$SECONDS" -lt "$end" ] || { kill -KILL "$pid" 2>/dev/null; break; }
@@ -145,5 +166,5 @@ run_swtpm() { # (re)starts it on the same state
     gid=$(getent group tss | cut -d: -f3)
     spawn "$name" swtpm socket --tpm2 --tpmstate "dir=$DIR/$name.state" --server "type=unixio,path=$TPM_SOCK,mode=0660,gid=$gid" \
         --ctrl "type=unixio,path=$TPM_SOCK.ctrl,mode=0660,gid=$gid" --flags not-need-init,startup-clear
-    wait_for 10 "swtpm's socket" test -S "$TPM_SOCK.ctrl"
+    wait_for 10 "swtpm's sockets" listening "$TPM_SOCK" "$TPM_SOCK.ctrl"
 }

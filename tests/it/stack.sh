@@ -86,12 +86,13 @@ rate = 1000
 burst = 1000
 rate_total = 1000
 burst_total = 1000
+deadline = 120s
 [tpm]
 tcti = ${TPM_TCTI:-device:/dev/tpmrm0}
 EOF
     cat >>"$DIR/attestd.conf" </dev/stdin
     spawn attestd "$BIN/sealed-attestd" --config "$DIR/attestd.conf"
-    wait_for 20 "attestd's socket" test -S "$DIR/attestd.sock"
+    wait_for 20 "attestd's socket" listening "$DIR/attestd.sock"
 }
 
 stack_enroll() {
@@ -124,18 +125,21 @@ seal_envelope() { # NAME TEXT [OPTION…]
         --wrapping-key "$DIR/wrap.key" --output "$SOURCE/$name" "$@" -
 }
 
-# Values that a test wants otherwise: sealedfs_conf SECTION KEY VALUE after sealedfs_conf_base.
+# Values that a test wants otherwise: sealedfs_conf SECTION KEY VALUE after sealedfs_conf_base. No limit comes into play on a slow machine
+# unless a test is about that limit.
 sealedfs_conf_base() {
     cat >"$DIR/sealedfs.conf" <<EOF
 [kbs]
 url = $URL
 ca_file = $DIR/ca.pem
+request_timeout = 120s
 [attest]
 socket = $DIR/attestd.sock
+timeout = 120s
 [control]
 socket = $DIR/control.sock
 [secrets]
-open_timeout = 20s
+open_timeout = 300s
 EOF
     chmod 0644 "$DIR/sealedfs.conf"
 }

@@ -1,8 +1,8 @@
 sealed_it(e2e_read)
 sealed_it(e2e_policy)
-sealed_it(e2e_faults 240)
+sealed_it(e2e_faults)
 sealed_it(e2e_many)
-sealed_it(peer_kbs 240)
+sealed_it(peer_kbs)
 
 # Figures, run by tests/bench/run.sh: the parts of a first read, each alone.
 if(NOT SEALED_SANITIZE AND NOT SEALED_FUZZ)

@@ -162,7 +162,7 @@ static void test_nobody_listens(void **state)
 {
     struct world *world = *state;
     struct reply reply = {0};
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     assert_int_equal(reply.came, 0); /* never from inside the call */
     await(world, &reply);
     assert_int_equal(reply.err.code, ERR_ATTEST);
@@ -175,7 +175,7 @@ static void test_one_connection_serves_a_queue(void **state)
     struct reply replies[3] = {0};
     serve(world);
     for (size_t i = 0; i < ARRAY_LEN(replies); i++)
-        ask(world, 5000, &replies[i]);
+        ask(world, 120000, &replies[i]);
     for (size_t i = 0; i < ARRAY_LEN(replies); i++) {
         await(world, &replies[i]);
         assert_string_equal(replies[i].tee, "tpm");
@@ -189,11 +189,11 @@ static void test_killed_in_mid_request(void **state)
     struct reply reply = {0};
     serve(world);
     world->mode = CLOSE;
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     await(world, &reply);
     assert_int_equal(reply.err.code, ERR_ATTEST);
     world->mode = ANSWER;
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     await(world, &reply);
     assert_int_equal(reply.err.code, ERR_OK);
     assert_int_equal(world->accepted, 2);
@@ -204,11 +204,11 @@ static void test_restarted_while_idle(void **state)
     struct world *world = *state;
     struct reply reply = {0};
     serve(world);
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     await(world, &reply);
     stop_serving(world);
     serve(world);
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     await(world, &reply);
     assert_int_equal(reply.err.code, ERR_OK);
 }
@@ -224,7 +224,7 @@ static void test_timeout_leaves_the_next_request_right(void **state)
     await(world, &slow);
     assert_int_equal(slow.err.code, ERR_TIMEOUT);
     world->mode = ANSWER;
-    ask(world, 5000, &next);
+    ask(world, 120000, &next);
     await(world, &next);
     assert_int_equal(next.err.code, ERR_OK);
     assert_int_equal(world->accepted, 2);
@@ -237,7 +237,7 @@ static void test_garbage(void **state)
     struct reply reply = {0};
     serve(world);
     world->mode = GARBAGE;
-    ask(world, 5000, &reply);
+    ask(world, 120000, &reply);
     await(world, &reply);
     assert_int_equal(reply.err.code, ERR_FORMAT);
 }
@@ -249,15 +249,15 @@ static void test_cancel(void **state)
     struct err err = ERR_INIT;
     serve(world);
     world->mode = SILENT;
-    struct attest_call *call = ask(world, 5000, &first);
-    struct attest_call *queued = ask(world, 5000, &second);
+    struct attest_call *call = ask(world, 120000, &first);
+    struct attest_call *queued = ask(world, 120000, &second);
     while (world->received == 0)
         assert_done(loop_turn(world->loop, 10000, &err), &err);
     attest_client_cancel(queued);
     attest_client_cancel(call);
     attest_client_cancel(NULL);
     world->mode = ANSWER;
-    ask(world, 5000, &third);
+    ask(world, 120000, &third);
     await(world, &third);
     assert_int_equal(third.err.code, ERR_OK);
     assert_int_equal(first.came + second.came, 0);
@@ -269,8 +269,8 @@ static void test_free_in_callback(void **state)
     struct reply reply = {.free_this = &world->client}, never = {0};
     struct err err = ERR_INIT;
     serve(world);
-    ask(world, 5000, &reply);
-    ask(world, 5000, &never);
+    ask(world, 120000, &reply);
+    ask(world, 120000, &never);
     await(world, &reply);
     assert_null(world->client);
     assert_done(loop_turn(world->loop, 20, &err), &err);

@@ -354,7 +354,7 @@ static void secrets_of_any_size_arrive(void **state)
         struct secret *got = NULL;
         assert_done(secret_random(sizes[i], &transfer.secret, &err), &err);
         assert_int_equal(pthread_create(&thread, NULL, send_in_thread, &transfer), 0);
-        assert_done(ipc_receive_secret(other, sizes[i], 5000, &got, &err), &err);
+        assert_done(ipc_receive_secret(other, sizes[i], 60000, &got, &err), &err);
         pthread_join(thread, NULL);
         assert_done(transfer.sent, &transfer.err);
         assert_true(secret_equal(secret_bytes(got), secret_bytes(transfer.secret)));

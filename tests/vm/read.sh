@@ -3,6 +3,7 @@
 # The whole path in a guest with Debian's own kernel (6.1): /dev/tpmrm0, enrolment, vault, envelope and ordinary file, a changed PCR, the
 # death of the worker. Two boots of one machine: without memfd_secret (6.1's default) and with it; what the second needs of
 # the first is in the TPM. guest.sh says what is expected inside.
+export SEALED_NET=host # the kernel comes from Debian's mirror
 . "$(dirname "$0")/../it/lib.sh"
 . "$HERE/stack.sh"
 VM_HERE=$(cd "$HERE/../vm" && pwd)
@@ -29,8 +30,8 @@ files=$DIR/files
 mkdir -p "$files/etc" "$files/source"
 cp "$SOURCE"/* "$files/source/"
 cp "$DIR/ca.pem" "$files/etc/kbs-ca.pem"
-printf '[kbs]\nurl = https://10.0.2.100:8443\nca_file = /etc/kbs-ca.pem\n[secrets]\nopen_timeout = 20s\n' >"$files/etc/sealedfs.conf"
-printf '[tpm]\ntcti = device:/dev/tpmrm0\n' >"$files/etc/attestd.conf"
+printf '[kbs]\nurl = https://10.0.2.100:8443\nca_file = /etc/kbs-ca.pem\nrequest_timeout = 120s\n[attest]\ntimeout = 120s\n[secrets]\nopen_timeout = 300s\n' >"$files/etc/sealedfs.conf"
+printf '[tpm]\ntcti = device:/dev/tpmrm0\n[attestd]\ndeadline = 120s\n' >"$files/etc/attestd.conf"
 vm_image "$DIR/initrd" "$files"
 pass "an initramfs of $(($(stat -c %s "$DIR/initrd") >> 20)) MiB"
 
