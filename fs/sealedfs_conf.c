@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "fs/memfd.h"
 #include "fs/sealedfs_fields.h"
 
 /* What mount(8), mount.fuse3(8) and fstab bring along. A sealedfs mount is what it is; none of
@@ -96,19 +97,57 @@ static bool find_file(const char *path, const char *options, char **ret_path, st
     return !path || *ret_path || err_nomem(err);
 }
 
+/* On top of what stands in the file. On failure *conf holds nothing. */
+static bool complete(struct sealedfs_conf *conf, const char *options,
+    const struct sealedfs_mirror *mirror, struct err *err)
+{
+    if (assign_options(conf, options ? options : "", err) &&
+        (!mirror || add_mirror(conf, mirror, err)) && sealedfs_conf_join(conf, err))
+        return true;
+    sealedfs_conf_done(conf);
+    return false;
+}
+
 bool sealedfs_conf_load(const char *path, const char *options, const struct sealedfs_mirror *mirror,
     struct sealedfs_conf *ret_conf, struct err *err)
 {
     auto_free char *file = NULL;
     struct sealedfs_conf conf = {0};
     if (!find_file(path, options, &file, err) ||
-        !conf_table_load(file, &sealedfs_table, &conf, err))
+        !conf_table_load(file, &sealedfs_table, &conf, err) ||
+        !complete(&conf, options, mirror, err))
         return false;
-    if (!assign_options(&conf, options ? options : "", err) ||
-        (mirror && !add_mirror(&conf, mirror, err)) || !sealedfs_conf_join(&conf, err)) {
-        sealedfs_conf_done(&conf);
+    *ret_conf = conf;
+    return true;
+}
+
+bool sealedfs_conf_snapshot(const char *path, const char *options, int *ret_fd, struct err *err)
+{
+    auto_free char *file = NULL;
+    auto_buf text = BUF_INIT(CONF_FILE_MAX);
+    if (!find_file(path, options, &file, err))
         return false;
+    if (!file) {
+        *ret_fd = -1;
+        return true;
     }
+    return conf_file_text(file, &text, err) &&
+           memfd_sealed("sealedfs-conf", buf_bytes(&text), ret_fd, err);
+}
+
+bool sealedfs_conf_load_snapshot(int fd, const char *path, const char *options,
+    const struct sealedfs_mirror *mirror, struct sealedfs_conf *ret_conf, struct err *err)
+{
+    auto_free char *file = NULL;
+    auto_buf text = BUF_INIT(CONF_FILE_MAX);
+    struct sealedfs_conf conf = {0};
+    if (!find_file(path, options, &file, err) || (fd >= 0 && !memfd_read(fd, &text, err)))
+        return false;
+    bool done = fd >= 0 ? conf_table_parse(buf_text(&text), text.len,
+                              file ? file : SEALEDFS_CONF_DEFAULT, &sealedfs_table, &conf, err)
+                        : conf_table_load(NULL, &sealedfs_table, &conf, err);
+    if (!done || !complete(&conf, options, mirror, err))
+        return false;
     *ret_conf = conf;
     return true;
 }

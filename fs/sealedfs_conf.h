@@ -138,6 +138,16 @@ struct sealedfs_mirror {
  * of another is checked: names of mounts and rules, paths, what is given twice. */
 bool sealedfs_conf_load(const char *path, const char *options, const struct sealedfs_mirror *mirror,
     struct sealedfs_conf *ret_conf, struct err *err) MUST_CHECK;
+/*
+ * The text of the file that this would load, in a memfd that nobody can change: a running monitor and each of its workers read that, so
+ * that an edited file takes effect with a reload and never by a worker's death. *ret_fd -1: there is no file.
+ */
+bool sealedfs_conf_snapshot(const char *path, const char *options, int *ret_fd, struct err *err)
+    MUST_CHECK;
+/* As sealedfs_conf_load, from such a descriptor; -1: only the defaults. The path stands in errors. */
+bool sealedfs_conf_load_snapshot(int fd, const char *path, const char *options,
+    const struct sealedfs_mirror *mirror, struct sealedfs_conf *ret_conf, struct err *err)
+    MUST_CHECK;
 void sealedfs_conf_done(struct sealedfs_conf *conf);
 /* The commented sample that packaging/conf/sealedfs.conf is. */
 bool sealedfs_conf_sample(int fd, struct err *err) MUST_CHECK;

@@ -6,13 +6,11 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 
 #include "crypt/base/pack.h"
+#include "fs/memfd.h"
 
 #define VERSION 1
-#define SEALS   (F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 /* The lowest that anything of ours can have, and more than a process may open. */
 #define FD_LEAST 3
 #define FD_MOST  (1 << 20)
@@ -251,44 +249,20 @@ bool state_decode(struct bytes text, struct state *ret_state, struct err *err)
 
 /* -- through exec ------------------------------------------------------------------------------ */
 
-bool state_memfd(const char *name, struct bytes content, int *ret_fd, struct err *err)
-{
-    auto_fd int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-    if (fd < 0)
-        return err_set_errno(err, ERR_NOMEM, "make a memfd");
-    for (size_t done = 0; done < content.len;) {
-        ssize_t len = write(fd, content.data + done, content.len - done);
-        if (len < 0)
-            return err_set_errno(err, ERR_NOMEM, "write a memfd");
-        done += (size_t)len;
-    }
-    if (fcntl(fd, F_ADD_SEALS, SEALS) < 0)
-        return err_set_errno(err, ERR_INTERNAL, "seal a memfd");
-    *ret_fd = take_fd(fd);
-    return true;
-}
-
 bool state_save(const struct state *state, int *ret_fd, struct err *err)
 {
     auto_buf text = BUF_INIT(STATE_SIZE_MAX);
     return state_encode(state, &text, err) &&
-           state_memfd("sealedfs-state", buf_bytes(&text), ret_fd, err);
+           memfd_sealed("sealedfs-state", buf_bytes(&text), ret_fd, err);
 }
 
 bool state_load(int fd, struct state *ret_state, struct err *err)
 {
-    struct stat st;
     struct state state;
-    uint8_t *room;
     auto_buf text = BUF_INIT(STATE_SIZE_MAX);
     int fds[FDS_MAX];
-    if (fcntl(fd, F_GET_SEALS) != SEALS || fstat(fd, &st) < 0 || st.st_size > (off_t)text.max)
-        return err_set(err, ERR_FORMAT, "descriptor %d holds no state of a monitor", fd);
-    if (!buf_reserve(&text, (size_t)st.st_size, &room, err))
-        return false;
-    if (pread(fd, room, (size_t)st.st_size, 0) != (ssize_t)st.st_size)
-        return err_set_errno(err, ERR_IO, "read the state of the monitor");
-    buf_commit(&text, (size_t)st.st_size);
+    if (!memfd_read(fd, &text, err))
+        return err_wrap(err, "state of the monitor");
     if (!state_decode(buf_bytes(&text), &state, err))
         return false;
     size_t count = all_fds(&state, fds);

@@ -68,5 +68,3 @@ bool state_save(const struct state *state, int *ret_fd, struct err *err) MUST_CH
 bool state_load(int fd, struct state *ret_state, struct err *err) MUST_CHECK;
 /* Sets or clears close-on-exec on all of its descriptors. */
 bool state_keep_open(const struct state *state, bool keep, struct err *err) MUST_CHECK;
-/* A copy of public bytes in a memfd with all seals, for a descriptor that must not change any more. */
-bool state_memfd(const char *name, struct bytes content, int *ret_fd, struct err *err) MUST_CHECK;

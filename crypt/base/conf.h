@@ -15,6 +15,7 @@
  */
 #pragma once
 
+#include "crypt/base/buf.h"
 #include "crypt/base/err.h"
 #include "crypt/base/secret.h"
 
@@ -89,6 +90,9 @@ bool conf_table_sample(const struct conf_table *table, int fd, struct err *err) 
 /* One more item, with defaults, as if "[kind:name]" stood at the end of the file. *ret_item is valid until the next is added. */
 bool conf_table_add(void *out, const struct conf_table *table, const char *kind, const char *name,
     void **ret_item, struct err *err) MUST_CHECK;
+
+/* A whole file that only root and this user may write, at most out->max bytes. */
+bool conf_file_text(const char *path, struct buf *out, struct err *err) MUST_CHECK;
 
 /* What a program prints on standard output when --check found nothing wrong, the same for all of them. */
 #define CONF_GOOD "the configuration is good"

@@ -5,6 +5,4 @@
 #include "crypt/base/buf.h"
 #include "crypt/base/conf.h"
 
-/* A whole file that only root and this user may write, at most out->max bytes. */
-bool conf_file_text(const char *path, struct buf *out, struct err *err) MUST_CHECK;
 bool conf_section_exists(const struct conf_field *fields, size_t count, struct bytes section);

@@ -161,11 +161,49 @@ static void test_catalogue_refused(void **state)
     }
 }
 
+static void write_text(const char *path, const char *text)
+{
+    struct err err = ERR_INIT;
+    assert_done(file_write(path, bytes_str(text), 0644, &err), &err);
+}
+
+static void test_snapshot(void **state)
+{
+    char dir[] = "/tmp/test-sealedfs-conf.XXXXXX", path[64];
+    struct sealedfs_conf conf;
+    struct err err = ERR_INIT;
+    int good, bad;
+    (void)state;
+    assert_non_null(mkdtemp(dir));
+    snprintf(path, sizeof path, "%s/conf", dir);
+    write_text(path, "[secrets]\nttl = 1m\n");
+    assert_done(sealedfs_conf_snapshot(path, NULL, &good, &err), &err);
+    write_text(path, "[secrets]\nttl = never\n");
+    assert_done(sealedfs_conf_snapshot(path, NULL, &bad, &err), &err);
+    unlink(path);
+    rmdir(dir);
+    assert_done(sealedfs_conf_load_snapshot(good, path, "error_ttl=2s", NULL, &conf, &err), &err);
+    assert_int_equal(conf.secrets.ttl_ms, 60000);
+    assert_int_equal(conf.secrets.error_ttl_ms, 2000);
+    sealedfs_conf_done(&conf);
+    assert_refused(
+        sealedfs_conf_load_snapshot(bad, path, NULL, NULL, &conf, &err), &err, ERR_CONFIG, path);
+    assert_refused(sealedfs_conf_load_snapshot(good, path, "ttl=never", NULL, &conf, &err), &err,
+        ERR_CONFIG, "option -o");
+    assert_done(sealedfs_conf_load_snapshot(-1, NULL, NULL, NULL, &conf, &err), &err);
+    assert_int_equal(conf.secrets.ttl_ms, 300000);
+    sealedfs_conf_done(&conf);
+    assert_refused(sealedfs_conf_snapshot(path, NULL, &good, &err), &err, ERR_CONFIG, path);
+    close(good);
+    close(bad);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_defaults),
         cmocka_unit_test(test_options_win), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_catalogue), cmocka_unit_test(test_catalogue_refused),
-        cmocka_unit_test(test_config_option), cmocka_unit_test(test_sample_file)};
+        cmocka_unit_test(test_config_option), cmocka_unit_test(test_snapshot),
+        cmocka_unit_test(test_sample_file)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -136,7 +136,7 @@ static void test_memfd(void **state)
     state_done(&out);
     close(ends[0]);
     assert_refused(state_load(fd, &out, &err), &err, ERR_FORMAT, "which is not there");
-    assert_refused(state_load(ends[1], &out, &err), &err, ERR_FORMAT, "holds no state");
+    assert_refused(state_load(ends[1], &out, &err), &err, ERR_FORMAT, "is no sealed memfd");
     close(ends[1]);
     close(fd);
 }
