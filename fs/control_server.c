@@ -8,6 +8,8 @@
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
+#include "fs/mounted.h"
+#include "fs/served.h"
 
 #define CONTROL_PEERS_MAX     64
 #define CONTROL_ROOT_KEPT     8    /* of them, for root alone */
@@ -181,18 +183,48 @@ static bool op_token(struct peer *peer, const json_t *request, int fd, struct er
         resolver, peer->server->conf.timeout_ms, peer_resolved, peer, &peer->call, err);
 }
 
+static bool describe_mount(const struct served_status *mount, json_t *ret_list, struct err *err)
+{
+    auto_json *entry = NULL;
+    return json_build(&entry, err, "{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "mountpoint",
+               mount->mountpoint, "generation", (json_int_t)mount->generation, "nodes",
+               (json_int_t)mount->nodes, "handles", (json_int_t)mount->handles, "parked",
+               (json_int_t)mount->parked, "opens", (json_int_t)mount->opens, "hits",
+               (json_int_t)mount->hits, "resolved", (json_int_t)mount->resolved, "refused",
+               (json_int_t)mount->refused) &&
+           (json_array_append(ret_list, entry) == 0 || err_nomem(err));
+}
+
+static bool describe_mounts(const struct worker *worker, json_t **ret_list, struct err *err)
+{
+    struct served_status mounts[MOUNTS_MAX];
+    size_t count = worker_mounts(worker, mounts, ARRAY_LEN(mounts));
+    auto_json *list = json_array();
+    if (!list)
+        return err_nomem(err);
+    for (size_t i = 0; i < count; i++)
+        if (!describe_mount(&mounts[i], list, err))
+            return false;
+    *ret_list = take_ptr(list);
+    return true;
+}
+
+/* The sums over all mounts, and each by itself. */
 static bool worker_describe(const struct worker *worker, json_t **ret_json, struct err *err)
 {
     struct worker_status status;
+    auto_json *mounts = NULL;
     worker_status(worker, &status);
-    return json_build(ret_json, err, "{s:s?,s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}",
-        "source", status.source, "mountpoint", status.mountpoint, "generation",
-        (json_int_t)status.generation, "up_ms", (json_int_t)status.up_ms, "nodes",
-        (json_int_t)status.nodes, "handles", (json_int_t)status.handles, "parked",
-        (json_int_t)status.parked, "flights", (json_int_t)status.flights, "secrets",
-        (json_int_t)status.secrets, "secret_bytes", (json_int_t)status.secret_bytes, "opens",
-        (json_int_t)status.opens, "hits", (json_int_t)status.hits, "resolved",
-        (json_int_t)status.resolved, "refused", (json_int_t)status.refused);
+    if (!describe_mounts(worker, &mounts, err))
+        return false;
+    return json_build(ret_json, err, "{s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
+        "mountpoint", status.mountpoint, "generation", (json_int_t)status.generation, "up_ms",
+        (json_int_t)status.up_ms, "nodes", (json_int_t)status.nodes, "handles",
+        (json_int_t)status.handles, "parked", (json_int_t)status.parked, "flights",
+        (json_int_t)status.flights, "secrets", (json_int_t)status.secrets, "secret_bytes",
+        (json_int_t)status.secret_bytes, "opens", (json_int_t)status.opens, "hits",
+        (json_int_t)status.hits, "resolved", (json_int_t)status.resolved, "refused",
+        (json_int_t)status.refused, "mounts", mounts);
 }
 
 static bool answer_status(struct peer *peer, struct err *err)
@@ -248,7 +280,7 @@ static bool op_explain(struct peer *peer, const json_t *request, int fd, struct 
     struct control_server *server = peer->server;
     const char *id = json_member_text(request, "id"), *path = json_member_text(request, "path");
     auto_json *state = NULL, *explanation = NULL;
-    char normal[PATH_MAX] = "";
+    char normal[PATH_FULL_SIZE] = "";
     struct refusal refusal;
     (void)fd;
     if (!id && !path)

@@ -34,22 +34,27 @@ static int open_at(int dir, const char *path, uint64_t flags, uint64_t resolve)
     return (int)syscall(SYS_openat2, dir, path, &how, sizeof how);
 }
 
-/* DONT_SYNC: a FUSE file system is not asked, so this cannot wait for our own worker. */
+/* On any of our mounts. DONT_SYNC: a FUSE file system is not asked, so this cannot wait for our own worker. */
 static bool is_own(const struct monitor *monitor, int fd)
 {
     struct statx stx;
-    return statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0 ||
-           makedev(stx.stx_dev_major, stx.stx_dev_minor) == monitor->own;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+        return true;
+    dev_t device = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+    for (size_t i = 0; i < monitor->count; i++)
+        if (monitor->mounts[i].own == device)
+            return true;
+    return false;
 }
 
 /* Name by name, where something is mounted on the way: a mount point below the source must not lead the walk into our own mount. */
-static int open_across(const struct monitor *monitor, const char *path, uint64_t flags)
+static int open_across(const struct monitor *monitor, int root, const char *path, uint64_t flags)
 {
     char names[PATH_SIZE], *rest = names, *name;
     auto_fd int dir = -1;
     snprintf(names, sizeof names, "%s", path);
     while ((name = strsep(&rest, "/"))) {
-        int above = dir >= 0 ? dir : monitor->source_fd;
+        int above = dir >= 0 ? dir : root;
         auto_fd int next = open_at(above, name, O_PATH, 0);
         if (next < 0)
             return -1;
@@ -66,11 +71,11 @@ static int open_across(const struct monitor *monitor, const char *path, uint64_t
     return take_fd(dir);
 }
 
-static int open_beneath(const struct monitor *monitor, const char *path, uint64_t flags)
+static int open_beneath(const struct monitor *monitor, int root, const char *path, uint64_t flags)
 {
-    int fd = open_at(monitor->source_fd, *path ? path : ".", flags, RESOLVE_NO_XDEV);
+    int fd = open_at(root, *path ? path : ".", flags, RESOLVE_NO_XDEV);
     if (fd < 0 && errno == EXDEV)
-        return open_across(monitor, path, flags);
+        return open_across(monitor, root, path, flags);
     return fd;
 }
 
@@ -82,16 +87,16 @@ static bool same_file(int one, int other)
 }
 
 /* First only the name (no side effects on a FIFO or a device), then, if it is a regular file, the same one for reading. */
-static int open_file(const struct monitor *monitor, const char *path)
+static int open_file(const struct monitor *monitor, int root, const char *path)
 {
     for (int race = 0; race < RACES_MAX; race++) {
         struct stat st;
-        auto_fd int name = open_beneath(monitor, path, O_PATH);
+        auto_fd int name = open_beneath(monitor, root, path, O_PATH);
         if (name < 0 || fstat(name, &st) < 0)
             return -1;
         if (!S_ISREG(st.st_mode))
             return take_fd(name);
-        auto_fd int content = open_beneath(monitor, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
+        auto_fd int content = open_beneath(monitor, root, path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
         if (content >= 0 && same_file(name, content))
             return take_fd(content);
         if (content < 0 && errno != ENOENT && errno != ELOOP && errno != ENXIO)
@@ -106,7 +111,7 @@ static bool answer_open(const struct monitor *monitor, const struct monitor_requ
 {
     (void)entries;
     (void)err;
-    int fd = open_file(monitor, request->path);
+    int fd = open_file(monitor, monitor->mounts[request->mount].source_fd, request->path);
     if (fd < 0)
         answer->sys_errno = errno;
     *ret_fd = fd;
@@ -147,7 +152,8 @@ static bool answer_list(const struct monitor *monitor, const struct monitor_requ
     char data[8192] __attribute__((aligned(8)));
     *ret_fd = -1;
     answer->cookie = request->cookie;
-    auto_fd int fd = open_beneath(monitor, request->path, O_RDONLY | O_DIRECTORY | O_NONBLOCK);
+    auto_fd int fd = open_beneath(monitor, monitor->mounts[request->mount].source_fd, request->path,
+        O_RDONLY | O_DIRECTORY | O_NONBLOCK);
     if (fd < 0 || (request->cookie > 0 && lseek(fd, (off_t)request->cookie, SEEK_SET) < 0)) {
         answer->sys_errno = errno;
         return true;
@@ -204,6 +210,9 @@ bool monitor_serve(const struct monitor *monitor, int fd, bool *ret_closed, stru
     }
     if (!monitor_request_decode(buf_bytes(&message), &request, err))
         return false;
+    if (request.mount >= monitor->count)
+        return err_set(err, ERR_FORMAT, "monitor request for mount %u; there are %zu",
+            request.mount, monitor->count);
     *ret_closed = false;
     return answer_request(monitor, &request, fd, err);
 }

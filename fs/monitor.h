@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor's half of the worker's requests: opens and lists beneath one source directory, for a worker that is not trusted. Every
+ * The monitor's half of the worker's requests: opens and lists beneath the source of each mount, for a worker that is not trusted. Every
  * path is resolved by openat2(2) beneath the source without following any link, so there is nothing outside that
  * a request could name. Nothing is ever opened for writing, and a FIFO, socket or device only as O_PATH.
  */
 #pragma once
 
-#include <sys/types.h>
-
 #include "crypt/base/bytes.h"
-#include "crypt/base/err.h"
+#include "fs/mounted.h"
 
 struct monitor {
-    int source_fd; /* O_PATH directory; borrowed */
-    dev_t
-        own; /* device of our own mount (0: none), which is never entered: the worker that serves it waits for us */
+    /* Borrowed. None of them is ever entered through a source: the worker that serves it waits for us. */
+    const struct mounted *mounts;
+    size_t count;
 };
 
 /* Handles one request that waits on `fd`. *ret_closed = true when the worker has gone. An error means that the worker broke the

@@ -25,11 +25,11 @@ static bool exchange(struct monitor_client *client, const struct monitor_request
 }
 
 /* On success *ret_fd is the caller's, or -1. */
-static bool ask(struct monitor_client *client, enum monitor_operation operation, const char *path,
-    uint64_t cookie, struct buf *message, struct monitor_answer *ret_answer, int *ret_fd,
-    struct err *err)
+static bool ask(struct monitor_client *client, enum monitor_operation operation, uint16_t mount,
+    const char *path, uint64_t cookie, struct buf *message, struct monitor_answer *ret_answer,
+    int *ret_fd, struct err *err)
 {
-    struct monitor_request request = {.operation = operation, .cookie = cookie};
+    struct monitor_request request = {.operation = operation, .mount = mount, .cookie = cookie};
     int fds[IPC_FDS_MAX] = {-1, -1, -1, -1};
     size_t fd_count = 0;
     if (strlen(path) >= sizeof request.path)
@@ -55,12 +55,13 @@ static bool ask(struct monitor_client *client, enum monitor_operation operation,
     return true;
 }
 
-bool monitor_open(struct monitor_client *client, const char *path, int *ret_fd, struct err *err)
+bool monitor_open(
+    struct monitor_client *client, uint16_t mount, const char *path, int *ret_fd, struct err *err)
 {
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     struct monitor_answer answer;
     int fd;
-    if (!ask(client, MONITOR_OPEN, path, 0, &message, &answer, &fd, err))
+    if (!ask(client, MONITOR_OPEN, mount, path, 0, &message, &answer, &fd, err))
         return false;
     if (fd < 0)
         return err_set(err, ERR_INTERNAL, "the monitor sent no descriptor");
@@ -68,9 +69,9 @@ bool monitor_open(struct monitor_client *client, const char *path, int *ret_fd, 
     return true;
 }
 
-bool monitor_list(struct monitor_client *client, const char *path, uint64_t cookie,
+bool monitor_list(struct monitor_client *client, uint16_t mount, const char *path, uint64_t cookie,
     struct buf *message, struct monitor_answer *ret_answer, struct err *err)
 {
     auto_fd int fd = -1;
-    return ask(client, MONITOR_LIST, path, cookie, message, ret_answer, &fd, err);
+    return ask(client, MONITOR_LIST, mount, path, cookie, message, ret_answer, &fd, err);
 }

@@ -14,8 +14,8 @@ struct monitor_client {
 
 void monitor_client_init(struct monitor_client *client, int fd);
 /* err.sys_errno is what open(2) said, when the file is the cause; 0 when the monitor is. */
-bool monitor_open(struct monitor_client *client, const char *path, int *ret_fd, struct err *err)
-    MUST_CHECK;
+bool monitor_open(struct monitor_client *client, uint16_t mount, const char *path, int *ret_fd,
+    struct err *err) MUST_CHECK;
 /* Entries after `cookie` into `message`, which ret_answer borrows from. */
-bool monitor_list(struct monitor_client *client, const char *path, uint64_t cookie,
+bool monitor_list(struct monitor_client *client, uint16_t mount, const char *path, uint64_t cookie,
     struct buf *message, struct monitor_answer *ret_answer, struct err *err) MUST_CHECK;

@@ -29,6 +29,7 @@ bool monitor_request_encode(const struct monitor_request *request, struct buf *o
     pack_put_u8(&writer, VERSION);
     pack_put_u8(&writer, (uint8_t)request->operation);
     pack_put_u32(&writer, request->number);
+    pack_put_u16(&writer, request->mount);
     pack_put_text(&writer, request->path);
     pack_put_u64(&writer, request->cookie);
     return pack_written(&writer, "monitor request", err);
@@ -54,6 +55,7 @@ bool monitor_request_decode(
         return false;
     uint8_t operation = pack_get_u8(&in);
     request.number = pack_get_u32(&in);
+    request.mount = pack_get_u16(&in);
     get_name(&in, request.path, sizeof request.path);
     request.cookie = pack_get_u64(&in);
     if (!pack_finish(&in, "monitor request", err) || !check_operation(operation, err))
@@ -144,6 +146,7 @@ bool monitor_event_encode(const struct monitor_event *event, struct buf *out, st
     struct pack_writer writer = pack_writer(out);
     pack_put_u8(&writer, VERSION);
     pack_put_u8(&writer, (uint8_t)event->kind);
+    pack_put_u16(&writer, event->mount);
     pack_put_text(&writer, event->code == ERR_OK ? "" : err_info(event->code)->name);
     pack_put_text(&writer, event->message);
     return pack_written(&writer, "monitor event", err);
@@ -157,6 +160,7 @@ bool monitor_event_decode(struct bytes message, struct monitor_event *ret_event,
     if (!check_version(&in, err))
         return false;
     uint8_t kind = pack_get_u8(&in);
+    event.mount = pack_get_u16(&in);
     get_name(&in, code, sizeof code);
     get_name(&in, event.message, sizeof event.message);
     if (!pack_finish(&in, "monitor event", err))

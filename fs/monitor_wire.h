@@ -3,15 +3,16 @@
  * Messages between the worker and the monitor, on two SOCK_SEQPACKET pairs (big-endian, crypt/base/pack.h).
  *
  * Requests (worker asks, one at a time, monitor answers):
- *     request   u8 version=1, u8 operation, u32 number, text path (at most 4095 bytes), u64 cookie
+ *     request   u8 version=1, u8 operation, u32 number, u16 mount, text path (at most 4095 bytes), u64 cookie
  *     answer    u8 version=1, u8 operation, u32 number, u32 errno (0: done), u64 cookie, u8 more, u16 count, count * entry
  *     entry     u64 inode, u64 cookie, u8 type (DT_*), text name (at most 255 bytes)
+ *     mount is its place in the monitor's array (fs/mounted.h).
  *     OPEN  the file at the path below the source, never through a symbolic link: its descriptor comes beside the answer,
  *           readable for a regular file, O_PATH for everything else. No entries.
  *     LIST  entries of a directory after `cookie` (0: from the start), as many as fit; more=0 at the end.
  *
  * Events (either way, without an answer):
- *     event     u8 version=1, u8 kind, text code (an err code's name or ""), text message
+ *     event     u8 version=1, u8 kind, u16 mount, text code (an err code's name or ""), text message
  */
 #pragma once
 
@@ -24,6 +25,7 @@ enum monitor_operation { MONITOR_OPEN = 1, MONITOR_LIST = 2, MONITOR_OPERATION_M
 struct monitor_request {
     enum monitor_operation operation;
     uint32_t number;
+    uint16_t mount;
     uint64_t cookie;
     char path[PATH_SIZE];
 };
@@ -45,9 +47,9 @@ struct monitor_answer {
 };
 
 enum monitor_event_kind {
-    MONITOR_READY = 1, /* worker: the mount answers */
+    MONITOR_READY = 1, /* worker: every mount answers */
     MONITOR_FAILED,    /* worker: it cannot start; code and message say why */
-    MONITOR_UNMOUNTED, /* worker: somebody unmounted */
+    MONITOR_UNMOUNTED, /* worker: somebody unmounted `mount` */
     MONITOR_STOP,      /* monitor: answer what waits and say STOPPED */
     MONITOR_STOPPED,   /* worker */
     MONITOR_EVENT_MAX = MONITOR_STOPPED
@@ -55,6 +57,7 @@ enum monitor_event_kind {
 
 struct monitor_event {
     enum monitor_event_kind kind;
+    uint16_t mount; /* where the kind speaks of one, else 0 */
     enum err_code code;
     char message[ERR_MESSAGE_SIZE];
 };

@@ -101,7 +101,7 @@ static void *serve_main(void *arg)
         if (len > 0)
             process(ops, data, len);
     ops_bounce_done();
-    if (!atomic_exchange(&ops->gone, true))
+    if (atomic_fetch_sub(&ops->serving, 1) == 1)
         ops->conf.unmounted(ops->conf.arg);
     return NULL;
 }
@@ -159,6 +159,7 @@ bool ops_run(struct ops *ops, struct err *err)
 {
     if (!invalidator_run(ops->invalidator, err))
         return false;
+    atomic_store(&ops->serving, ops->conf.threads);
     for (unsigned i = 0; i < ops->conf.threads; i++)
         if (!thread_start(serve_main, ops, err))
             return false;

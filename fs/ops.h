@@ -22,7 +22,7 @@ struct ops_conf {
     struct shown shown; /* with tree, cache and resolver */
     struct handles *handles;
     void (*unmounted)(
-        void *arg); /* on a thread of ops, once: the kernel has closed the connection */
+        void *arg); /* on the last thread of ops: the kernel has closed the connection */
     void *arg;
 };
 

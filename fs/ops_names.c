@@ -107,7 +107,8 @@ static bool list(struct ops *ops, fuse_ino_t node, uint64_t cookie, struct buf *
         return false;
     if (!tree_path(ops->conf.shown.tree, node, path))
         return err_set_at(err, ERR_IO, ESTALE, __FILE__, __LINE__, "directory");
-    return monitor_list(ops->conf.source->monitor, path, cookie, message, ret_answer, err);
+    const struct source *source = ops->conf.source;
+    return monitor_list(source->monitor, source->mount, path, cookie, message, ret_answer, err);
 }
 
 void op_readdir(

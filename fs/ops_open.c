@@ -128,7 +128,7 @@ static void on_interrupt(fuse_req_t req, void *data)
 /* Answers now from the cache, or parks. The ticket is given away. */
 static void await_secret(struct ops *ops, struct ticket *ticket)
 {
-    char path[PATH_SIZE], normal[PATH_SIZE];
+    char path[PATH_SIZE], full[PATH_FULL_SIZE];
     auto_secret *secret = NULL;
     enum cache_result result = CACHE_MISS;
     struct err refusal = ERR_INIT, err = ERR_INIT;
@@ -137,13 +137,13 @@ static void await_secret(struct ops *ops, struct ticket *ticket)
         reply_ticket(ticket, NULL, ESTALE);
         return;
     }
-    path_normal(path, normal);
-    result = cache_find(ops->conf.shown.cache, normal, ticket->pin->blob, &secret, &refusal);
+    path_full(ops->conf.shown.mountpoint, path, full);
+    result = cache_find(ops->conf.shown.cache, full, ticket->pin->blob, &secret, &refusal);
     if (result == CACHE_HIT)
         atomic_fetch_add_explicit(&ops->hits, 1, memory_order_relaxed);
     if (result == CACHE_MISS) {
         fuse_req_t req = ticket->req;
-        if (!park_add(ops->park, normal, ticket->pin->blob, ticket, &id, &result, &secret, &refusal,
+        if (!park_add(ops->park, full, ticket->pin->blob, ticket, &id, &result, &secret, &refusal,
                 &err)) {
             reply_ticket(ticket, NULL, errno_of(&err));
             return;

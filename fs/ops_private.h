@@ -20,8 +20,8 @@ struct ops {
     struct ops_conf conf;
     struct park *park;
     struct fuse_session *session;
-    bool swallow; /* while a synthetic FUSE_INIT is answered */
-    atomic_bool gone;
+    bool swallow;        /* while a synthetic FUSE_INIT is answered */
+    atomic_uint serving; /* threads */
     atomic_uint_fast64_t opens, hits;
 
     struct invalidator *invalidator;

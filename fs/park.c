@@ -274,9 +274,9 @@ static void start_flight(void *arg)
         land(flight, NULL, &err);
         return;
     }
-    struct resolve_request request = {.path = flight->path,
-        .blob = buf_bytes(&flight->blob->text),
-        .timeout_ms = park->conf.timeout_ms};
+    const char *below = flight->path + path_below(park->conf.mountpoint, flight->path);
+    struct resolve_request request = {
+        .path = below, .blob = buf_bytes(&flight->blob->text), .timeout_ms = park->conf.timeout_ms};
     if (!park->conf.resolver->resolve(
             park->conf.resolver, &request, on_resolved, flight, &flight->call, &err)) {
         land(flight, NULL, &err);

@@ -27,6 +27,7 @@ struct park_conf {
     struct loop *loop;
     struct resolver *resolver;
     struct cache *cache;
+    const char *mountpoint; /* the resolver gets the path below it */
     int64_t timeout_ms;
     size_t length_max; /* a longer plaintext is refused */
     park_reply_fn *reply;
@@ -45,7 +46,7 @@ void park_free(struct park *park); /* after park_stop */
 DEFINE_AUTO(struct park, park_free);
 
 /*
- * Any thread. *ret_id = 0: the answer came into the cache meanwhile, *ret_result says as what (and *ret_secret or *ret_refusal holds it,
+ * Any thread; the path is absolute (path_full). *ret_id = 0: the answer came into the cache meanwhile, *ret_result says as what (and *ret_secret or *ret_refusal holds it,
  * as from cache_find). Else the number of a waiter to be armed; `ticket` is given back at its reply.
  */
 bool park_add(struct park *park, const char *path, struct blob *blob, void *ticket,

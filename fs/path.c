@@ -55,6 +55,26 @@ void path_normal(const char *path, char *out)
     *end = '\0';
 }
 
+/* "/" is a mount point without a name of its own. */
+static size_t prefix_len(const char *mountpoint)
+{
+    return strcmp(mountpoint, "/") == 0 ? 0 : strlen(mountpoint);
+}
+
+void path_full(const char *mountpoint, const char *path, char *out)
+{
+    size_t len = prefix_len(mountpoint);
+    memcpy(out, mountpoint, len);
+    out[len] = '/';
+    path_normal(path, out + len + 1);
+}
+
+size_t path_below(const char *mountpoint, const char *path)
+{
+    size_t len = prefix_len(mountpoint);
+    return strncmp(path, mountpoint, len) == 0 && path[len] == '/' ? len + 1 : 0;
+}
+
 bool path_join(const char *dir, const char *name, char *out)
 {
     int len = snprintf(out, PATH_SIZE, "%s%s%s", dir, *dir ? "/" : "", name);

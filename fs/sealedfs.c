@@ -7,14 +7,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <linux/capability.h>
 
 #include "crypt/base/cli.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
-#include "fs/mount.h"
 #include "fs/sealedfs_conf.h"
 #include "fs/sealedfs_control.h"
 #include "fs/supervisor.h"
@@ -100,20 +98,37 @@ static int fail(const struct err *err)
 
 /* -- the worker -------------------------------------------------------------------------------- */
 
-/* The paths are as the monitor resolved them: to look at the mount point here would be to wait for ourselves. */
+/* The paths are as the monitor resolved them: to look at a mount point here would be to wait for ourselves. */
 static int run_worker(
-    struct program *program, pid_t monitor, const char *mountpoint, const char *source)
+    struct program *program, pid_t monitor, char *const *mountpoints, size_t mount_count)
 {
     struct worker_process process = {.monitor = monitor,
         .conf = &program->conf,
-        .source = *source ? source : NULL,
-        .mountpoint = *mountpoint ? mountpoint : NULL,
+        .mountpoints = mountpoints,
+        .mount_count = mount_count,
         .background = !program->args.foreground,
         .control_bind = sealedfs_control_bind,
         .control_serve = sealedfs_control_serve};
     if (process.background)
         (void)!chdir("/");
     return worker_main(&process);
+}
+
+/* Takes what child.h says is put before the monitor's own words off the command line. */
+static size_t take_worker_words(
+    int *argc, char ***argv, int *ret_monitor, char *mountpoints[MOUNTS_MAX])
+{
+    size_t count = 0;
+    if (*argc < 2 || sscanf((*argv)[1], "--worker=%d:%zu", ret_monitor, &count) != 2)
+        return 0;
+    if (count > MOUNTS_MAX || (size_t)*argc < 2 + count)
+        _exit(127); /* no monitor of ours wrote this */
+    for (size_t i = 0; i < count; i++)
+        mountpoints[i] = (*argv)[2 + i];
+    (*argv)[1 + count] = (*argv)[0];
+    *argc -= (int)count + 1;
+    *argv += count + 1;
+    return count;
 }
 
 /* -- the monitor ------------------------------------------------------------------------------- */
@@ -150,33 +165,30 @@ static void on_ready(void *arg)
 
 static bool run_monitor(struct program *program, char **argv, struct err *err)
 {
-    auto_free char *mountpoint = NULL, *source = NULL;
-    auto_fd int source_fd = -1;
+    struct mounted mounts[MOUNTS_MAX];
+    size_t count = 0;
     if (geteuid() != 0)
         return err_set(err, ERR_CONFIG,
             "sealedfs is started as root (it mounts, then its worker becomes user %s)",
             program->conf.mount.user);
     if (program->operand_count == 2) {
-        if (!mount_point(program->operands[1], &mountpoint, err) ||
-            !mount_clear_dead(mountpoint, err))
+        if (!mounted_prepare(&mounts[0], program->operands[0], program->operands[1], err))
             return false;
-        source = realpath(program->operands[0], NULL);
-        source_fd = source ? open(source, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-        if (source_fd < 0)
-            return err_set_errno(err, ERR_CONFIG, "source directory %s", program->operands[0]);
+        count = 1;
     }
     uid_t uid;
     gid_t gid;
-    if (!sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) || !keep_needed_caps(err))
-        return false;
-    struct supervisor_conf conf = {.source = source,
-        .mountpoint = mountpoint,
-        .source_fd = source_fd,
+    struct supervisor_conf conf = {.mounts = mounts,
+        .mount_count = count,
         .stop_ms = program->conf.mount.stop_ms,
         .argv = argv,
         .ready = on_ready,
         .arg = program};
-    return supervisor_run(&conf, err);
+    bool done = sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
+                keep_needed_caps(err) && supervisor_run(&conf, err);
+    for (size_t i = 0; i < count; i++)
+        mounted_done(&mounts[i]);
+    return done;
 }
 
 /* mount(8) expects us to return when the mount answers. The child tells by one byte, or ends with the status to give on. */
@@ -212,14 +224,8 @@ int main(int argc, char **argv)
     struct err err = ERR_INIT;
     bool done = false;
     int monitor = 0;
-    const char *mountpoint = NULL, *source = NULL;
-    if (argc >= 4 && sscanf(argv[1], "--worker=%d", &monitor) == 1) {
-        mountpoint = argv[2];
-        source = argv[3];
-        argv[3] = argv[0];
-        argc -= 3;
-        argv += 3;
-    }
+    char *mountpoints[MOUNTS_MAX];
+    size_t mount_count = take_worker_words(&argc, &argv, &monitor, mountpoints);
     if (!sandbox_harden(&err) || !parse(argc, argv, &program, &done, &err))
         return fail(&err);
     if (done)
@@ -236,7 +242,7 @@ int main(int argc, char **argv)
     log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
         (enum log_level)program.conf.mount.log_level);
     if (monitor > 0)
-        return run_worker(&program, monitor, mountpoint, source);
+        return run_worker(&program, monitor, mountpoints, mount_count);
     if (!program.args.foreground)
         return start_in_background(&program, argv);
     return run_monitor(&program, argv, &err) ? 0 : fail(&err);

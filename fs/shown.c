@@ -3,11 +3,11 @@
 
 static int64_t cached_length(const struct shown *shown, uint64_t id, const struct pin *pin)
 {
-    char path[PATH_SIZE], normal[PATH_SIZE];
+    char path[PATH_SIZE], full[PATH_FULL_SIZE];
     if (!tree_path(shown->tree, id, path))
         return -1;
-    path_normal(path, normal);
-    return cache_length(shown->cache, normal, pin->blob);
+    path_full(shown->mountpoint, path, full);
+    return cache_length(shown->cache, full, pin->blob);
 }
 
 static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pin *pin)

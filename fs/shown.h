@@ -14,6 +14,7 @@ struct shown {
     struct tree *tree;
     struct cache *cache;
     const struct resolver *resolver;
+    const char *mountpoint;
     int64_t maximum;
 };
 

@@ -137,7 +137,7 @@ bool source_pin(
     atomic_init(&pin->count, 1);
     pin->fd = -1;
     clock_gettime(CLOCK_REALTIME_COARSE, &asked_at);
-    if (!monitor_open(source->monitor, path, &pin->fd, err))
+    if (!monitor_open(source->monitor, source->mount, path, &pin->fd, err))
         return false;
     if (fstat(pin->fd, &pin->st) < 0)
         return err_set_errno(err, ERR_IO, "source file %s", path);

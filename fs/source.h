@@ -47,6 +47,7 @@ struct pin {
 
 struct source {
     struct monitor_client *monitor;
+    uint16_t mount; /* as the monitor knows it */
     /* The resolver's test on first bytes. NULL: nothing is sealed. */
     bool (*is_sealed)(struct bytes head);
 };

@@ -9,9 +9,10 @@
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
+#include "fs/child.h"
 #include "fs/monitor_client.h"
-#include "fs/ops.h"
 #include "fs/refusals.h"
+#include "fs/served.h"
 
 /* Descriptors kept on source files; fewer when the process may not have many. */
 #define PINS_MAX 4096u
@@ -22,13 +23,8 @@ struct worker {
     struct worker_conf conf;
     int64_t started_ms;
     struct monitor_client monitor;
-    struct source source;
-    struct nodetable_data *table;
-    struct tree *tree;
-    struct handles *handles;
     struct cache *cache;
-    struct park *park;
-    struct ops *ops;
+    struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
     struct loop_timer *sweep;
     struct loop_watch *events;
     struct refusals refusals;
@@ -36,41 +32,52 @@ struct worker {
 
 /* -- what the control socket asks -------------------------------------------------------------- */
 
-static void drop_pages(void *arg, uint64_t node)
-{
-    struct worker *worker = arg;
-    ops_invalidate(worker->ops, node);
-}
-
 size_t worker_flush(struct worker *worker)
 {
-    if (!worker->ops)
-        return 0;
-    size_t dropped = cache_flush(worker->cache);
-    tree_each_sealed(worker->tree, drop_pages, worker);
+    size_t dropped = worker->cache ? cache_flush(worker->cache) : 0;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i])
+            served_invalidate(worker->mounts[i]);
     return dropped;
+}
+
+static void add_mount(struct worker_status *total, const struct served_status *mount)
+{
+    total->mountpoint = total->mount_count++ == 0 ? mount->mountpoint : NULL;
+    if (mount->generation > total->generation)
+        total->generation = mount->generation;
+    total->nodes += mount->nodes;
+    total->handles += mount->handles;
+    total->parked += mount->parked;
+    total->flights += mount->flights;
+    total->resolved += mount->resolved;
+    total->refused += mount->refused;
+    total->opens += mount->opens;
+    total->hits += mount->hits;
 }
 
 void worker_status(const struct worker *worker, struct worker_status *ret_status)
 {
-    struct worker_status status = {.source = worker->conf.source,
-        .mountpoint = worker->conf.mountpoint,
-        .generation = 1,
-        .up_ms = loop_now_ms() - worker->started_ms};
-    if (worker->ops) {
-        struct park_stats park;
-        park_stats(worker->park, &park);
-        status.generation = worker->table->generation;
-        status.nodes = tree_count(worker->tree);
-        status.handles = handles_count(worker->handles);
-        status.parked = park.waiters;
-        status.flights = park.flights;
-        status.resolved = park.resolved;
-        status.refused = park.refused;
-        cache_stats(worker->cache, &status.secrets, &status.secret_bytes);
-        ops_stats(worker->ops, &status.opens, &status.hits);
+    struct worker_status status = {.generation = 1, .up_ms = loop_now_ms() - worker->started_ms};
+    for (size_t i = 0; i < worker->conf.mount_count; i++) {
+        struct served_status mount;
+        if (!worker->mounts[i])
+            continue;
+        served_status(worker->mounts[i], &mount);
+        add_mount(&status, &mount);
     }
+    if (worker->cache)
+        cache_stats(worker->cache, &status.secrets, &status.secret_bytes);
     *ret_status = status;
+}
+
+size_t worker_mounts(const struct worker *worker, struct served_status *ret_mounts, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < worker->conf.mount_count && count < max; i++)
+        if (worker->mounts[i])
+            served_status(worker->mounts[i], &ret_mounts[count++]);
+    return count;
 }
 
 size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max)
@@ -87,29 +94,58 @@ bool worker_find_refusal(
     return refusal != NULL;
 }
 
+/* The one that the path lies in; the deepest, where one is mounted below another. */
+static const struct served *find_mount(const struct worker *worker, const char *path)
+{
+    const struct served *found = NULL;
+    size_t found_len = 0;
+    for (size_t i = 0; i < worker->conf.mount_count; i++) {
+        const struct served *served = worker->mounts[i];
+        size_t len = served ? path_below(served_mountpoint(served), path) : 0;
+        if (len > found_len) {
+            found = served;
+            found_len = len;
+        }
+    }
+    return found;
+}
+
+/* The only one there is, or NULL. */
+static const struct served *only_mount(const struct worker *worker)
+{
+    const struct served *found = NULL;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i]) {
+            if (found)
+                return NULL;
+            found = worker->mounts[i];
+        }
+    return found;
+}
+
 void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size)
 {
-    char normal[PATH_SIZE];
-    const char *mountpoint = worker->conf.mountpoint;
-    size_t len = mountpoint ? strlen(mountpoint) : 0;
+    char full[PATH_FULL_SIZE];
+    bool absolute = path[0] == '/';
+    const struct served *served = absolute ? find_mount(worker, path) : only_mount(worker);
     out[0] = '\0';
-    if (path[0] == '/') {
-        if (len == 0 || strncmp(path, mountpoint, len) != 0 || path[len] != '/')
-            return;
-        path += len + 1;
-    }
+    if (!served)
+        return;
+    if (absolute)
+        path += path_below(served_mountpoint(served), path);
     if (!path_valid(path))
         return;
-    path_normal(path, normal);
-    if (strlen(normal) < out_size)
-        memcpy(out, normal, strlen(normal) + 1);
+    path_full(served_mountpoint(served), path, full);
+    if (strlen(full) < out_size)
+        memcpy(out, full, strlen(full) + 1);
 }
 
 /* -- events ------------------------------------------------------------------------------------ */
 
-static bool tell(const struct worker *worker, enum monitor_event_kind kind, struct err *err)
+static bool tell(
+    const struct worker *worker, enum monitor_event_kind kind, size_t mount, struct err *err)
 {
-    struct monitor_event event = {.kind = kind};
+    struct monitor_event event = {.kind = kind, .mount = (uint16_t)mount};
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     return monitor_event_encode(&event, &message, err) &&
            ipc_send(worker->conf.events_fd, buf_bytes(&message), NULL, 0, err);
@@ -118,9 +154,10 @@ static bool tell(const struct worker *worker, enum monitor_event_kind kind, stru
 static void stop(struct worker *worker)
 {
     struct err err = ERR_INIT;
-    if (worker->park)
-        park_stop(worker->park);
-    if (!tell(worker, MONITOR_STOPPED, &err))
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i])
+            served_stop(worker->mounts[i]);
+    if (!tell(worker, MONITOR_STOPPED, 0, &err))
         log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
 }
 
@@ -140,21 +177,22 @@ static void on_events(void *arg, uint32_t flags)
         stop(worker);
 }
 
-static void on_unmounted(void *arg)
+/* With the last one there is nothing left to serve. */
+static void on_unmounted(void *arg, struct served *served)
 {
     struct worker *worker = arg;
     struct err err = ERR_INIT;
-    (void)!tell(worker, MONITOR_UNMOUNTED, &err);
-    loop_stop(worker->conf.loop);
-}
-
-/* On a thread of ops. */
-static void post_unmounted(void *arg)
-{
-    struct worker *worker = arg;
-    struct err err = ERR_INIT;
-    if (!loop_post(worker->conf.loop, on_unmounted, worker, &err))
-        _exit(0);
+    bool any = false;
+    for (size_t i = 0; i < worker->conf.mount_count; i++) {
+        if (worker->mounts[i] == served) {
+            worker->mounts[i] = NULL;
+            served_end(served);
+            (void)!tell(worker, MONITOR_UNMOUNTED, i, &err);
+        }
+        any = any || worker->mounts[i];
+    }
+    if (!any)
+        loop_stop(worker->conf.loop);
 }
 
 /* -- the cache's alarm, and refusals ----------------------------------------------------------- */
@@ -184,69 +222,76 @@ static void on_refused(void *arg, const char *path, const struct err *err)
 
 /* -- the parts --------------------------------------------------------------------------------- */
 
-static size_t pins_allowed(void)
+static size_t mounts_live(const struct worker_conf *conf)
 {
-    struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
-        return PINS_MAX;
-    if (limit.rlim_cur <= 2 * FDS_RESERVED)
-        return FDS_RESERVED / 4;
-    size_t most = (size_t)(limit.rlim_cur - FDS_RESERVED) / 2;
-    return most < PINS_MAX ? most : PINS_MAX;
+    size_t live = 0;
+    for (size_t i = 0; i < conf->mount_count; i++)
+        live += conf->mountpoints[i][0] != '\0';
+    return live;
 }
 
-static bool make_filesystem(struct worker *worker, struct err *err)
+/* Of one mount. */
+static size_t pins_allowed(size_t mounts)
+{
+    struct rlimit limit;
+    size_t most = PINS_MAX;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
+        return most / mounts;
+    size_t have = limit.rlim_cur <= 2 * FDS_RESERVED ? FDS_RESERVED / 4
+                                                     : (size_t)(limit.rlim_cur - FDS_RESERVED) / 2;
+    return (have < most ? have : most) / mounts;
+}
+
+static bool start_mount(struct worker *worker, size_t mount, size_t mounts, struct err *err)
 {
     const struct worker_conf *conf = &worker->conf;
+    struct served_conf served = {.mountpoint = conf->mountpoints[mount],
+        .mount = (uint16_t)mount,
+        .fuse_fd = worker_fuse_fd(mount),
+        .table_fd = worker_table_fd(mount),
+        .threads = (unsigned)conf->conf->mount.threads,
+        .pins_max = pins_allowed(mounts),
+        .maximum = conf->conf->secrets.maximum,
+        .timeout_ms = conf->conf->secrets.open_timeout_ms,
+        .monitor = &worker->monitor,
+        .loop = conf->loop,
+        .resolver = conf->resolver,
+        .cache = worker->cache,
+        .refused = on_refused,
+        .refused_arg = worker,
+        .unmounted = on_unmounted,
+        .arg = worker};
+    return served_new(&served, &worker->mounts[mount], err) &&
+           served_start(worker->mounts[mount], err);
+}
+
+bool worker_start(struct worker *worker, struct err *err)
+{
+    const struct worker_conf *conf = &worker->conf;
+    size_t mounts = mounts_live(conf);
     struct cache_conf cache = {.ttl_ms = conf->conf->secrets.ttl_ms,
         .error_ttl_ms = conf->conf->secrets.error_ttl_ms,
         .memory = (size_t)conf->conf->secrets.memory,
         .filled = on_filled,
         .arg = worker};
-    worker->source = (struct source){&worker->monitor, conf->resolver->is_sealed};
-    if (!nodetable_map(conf->table_fd, &worker->table, err) ||
-        !tree_new(&worker->source, worker->table, pins_allowed(), &worker->tree, err) ||
-        !handles_new(worker->table, &worker->handles, err) ||
-        !cache_new(&cache, &worker->cache, err))
-        return false;
-    struct ops_conf ops = {.fuse_fd = conf->fuse_fd,
-        .threads = (unsigned)conf->conf->mount.threads,
-        .table = worker->table,
-        .source = &worker->source,
-        .shown = {worker->tree, worker->cache, conf->resolver, conf->conf->secrets.maximum},
-        .handles = worker->handles,
-        .unmounted = post_unmounted,
-        .arg = worker};
-    if (!ops_new(&ops, &worker->ops, err))
-        return false;
-    struct park_conf park = {.loop = conf->loop,
-        .resolver = conf->resolver,
-        .cache = worker->cache,
-        .timeout_ms = conf->conf->secrets.open_timeout_ms,
-        .length_max = (size_t)conf->conf->secrets.maximum,
-        .reply = ops_reply,
-        .reply_arg = worker->ops,
-        .refused = on_refused,
-        .refused_arg = worker};
-    return park_new(&park, &worker->park, err);
-}
-
-bool worker_start(struct worker *worker, struct err *err)
-{
-    if (worker->conf.fuse_fd < 0)
+    if (mounts == 0)
         return true;
-    return make_filesystem(worker, err) && ops_start(worker->ops, worker->park, err) &&
-           ops_run(worker->ops, err);
+    if (!cache_new(&cache, &worker->cache, err))
+        return false;
+    for (size_t i = 0; i < conf->mount_count; i++)
+        if (conf->mountpoints[i][0] && !start_mount(worker, i, mounts, err))
+            return err_wrap(err, "%s", conf->mountpoints[i]);
+    return true;
 }
 
 bool worker_ready(struct worker *worker, struct err *err)
 {
     return loop_watch_fd(worker->conf.loop, worker->conf.events_fd, EPOLLIN, on_events, worker,
                &worker->events, err) &&
-           tell(worker, MONITOR_READY, err);
+           tell(worker, MONITOR_READY, 0, err);
 }
 
-/* The worker lives as long as its process, and so do its parts: threads of ops use them until the end. */
+/* The worker lives as long as its process. */
 bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, struct err *err)
 {
     struct worker *worker = calloc(1, sizeof *worker);

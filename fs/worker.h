@@ -16,19 +16,20 @@
 #define WORKER_ID_SIZE      20
 
 struct worker;
+struct served_status;
 
 /* One refused open, oldest first in worker_refusals(). Repetitions from the error cache are one
  * refusal. */
 struct refusal {
     char id[WORKER_ID_SIZE]; /* what the log line says, e.g. "r-3f2a-17" */
-    char path[1024];         /* normal form below the mount; cut at the front when longer */
+    char path[1024];         /* absolute, in normal form; cut at the front when longer */
     time_t when;             /* CLOCK_REALTIME */
     struct err err;          /* err.ref: the KBS's explanation id */
 };
 
 struct worker_status {
-    const char *source; /* NULL: no mount, agent only */
-    const char *mountpoint;
+    size_t mount_count;     /* 0: agent only */
+    const char *mountpoint; /* of the only mount; NULL: there is none, or there are several */
     uint64_t
         generation; /* 1 for the first worker on this mount, +1 for each that replaced a dead one */
     int64_t up_ms;
@@ -43,14 +44,17 @@ struct worker_status {
 /* Drops every cached plaintext and refusal and the page cache of every sealed file; returns how
  * many plaintexts were dropped. Open descriptors keep what they have. */
 size_t worker_flush(struct worker *worker);
+/* The sums over all mounts. */
 void worker_status(const struct worker *worker, struct worker_status *ret_status);
+/* Each mount by itself; how many. At most MOUNTS_MAX. */
+size_t worker_mounts(const struct worker *worker, struct served_status *ret_mounts, size_t max);
 /* Copies up to `max` of the last refusals into `ret_refusals`, oldest first; returns how many. */
 size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max);
 /* Newest refusal of that id, or (id NULL) of that path in normal form. */
 bool worker_find_refusal(
     const struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal);
-/* Path in the caller's terms ("/sealed/..data/db/password" or "db/password") -> normal form below
- * the mount, "" when it lies outside. */
+/* Path in the caller's terms ("/sealed/..data/db/password", or "db/password" where there is one mount) ->
+ * absolute normal form ("/sealed/db/password"), "" when it lies in none of the mounts. */
 void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size);
 
 /* -- for fs/sealedfs.c --------------------------------------------------------------------------- */
@@ -59,9 +63,9 @@ struct worker_conf {
     struct loop *loop;
     struct resolver *resolver;
     const struct sealedfs_conf *conf;
-    const char *source; /* NULL: no mount */
-    const char *mountpoint;
-    int requests_fd, events_fd, fuse_fd, table_fd; /* the last two -1 without mount; all borrowed */
+    char *const *mountpoints;   /* canonical, by the monitor's number; "": not mounted */
+    size_t mount_count;         /* 0: agent only */
+    int requests_fd, events_fd; /* borrowed; those of the mounts: fs/child.h */
 };
 
 bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, struct err *err)

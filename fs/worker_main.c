@@ -9,12 +9,14 @@
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
+#include "fs/child.h"
 #include "fs/monitor_wire.h"
 #include "fs/resolver_make.h"
-#include "fs/supervisor.h"
 
-/* Beside the cache: secrets on their way, keys, and a reply buffer for each thread. */
+/* Beside the cache: secrets on their way, keys, and a reply buffer for each thread of a mount. */
 #define MEMORY_BESIDE (2u * 1024 * 1024)
+/* A further mount's threads have such buffers as well. */
+#define MEMORY_A_THREAD (128u * 1024)
 
 /* What the base list of sandbox_seccomp lacks: files for certificates, /etc/hosts and the like, sockets to the KBS, attestd and the
  * control socket, the threads in which curl looks names up, and the source's descriptors. */
@@ -59,6 +61,13 @@ static bool drop_privilege(const struct worker_process *process, struct err *err
            sandbox_die_with_parent(process->monitor, err);
 }
 
+static size_t memory_needed(const struct worker_process *process)
+{
+    size_t further = process->mount_count > 1 ? process->mount_count - 1 : 0;
+    return (size_t)process->conf->secrets.memory + MEMORY_BESIDE +
+           further * (size_t)process->conf->mount.threads * MEMORY_A_THREAD;
+}
+
 static bool serve(const struct worker_process *process, struct err *err)
 {
     const struct sealedfs_conf *conf = process->conf;
@@ -66,23 +75,20 @@ static bool serve(const struct worker_process *process, struct err *err)
     struct resolver *resolver;
     struct worker *worker;
     int control = -1;
-    if (!leave_signals(err) ||
-        !secret_init_process((size_t)conf->secrets.memory + MEMORY_BESIDE, err) ||
+    if (!leave_signals(err) || !secret_init_process(memory_needed(process), err) ||
         !loop_new(&loop, err) || !resolver_make(loop, conf, &resolver, err) ||
         (process->control_bind && !process->control_bind(conf, &control, err)))
         return false;
     struct worker_conf worker_conf = {.loop = loop,
         .resolver = resolver,
         .conf = conf,
-        .source = process->source,
-        .mountpoint = process->mountpoint,
+        .mountpoints = process->mountpoints,
+        .mount_count = process->mount_count,
         .requests_fd = WORKER_REQUESTS,
-        .events_fd = WORKER_EVENTS,
-        .fuse_fd = process->source ? WORKER_FUSE : -1,
-        .table_fd = process->source ? WORKER_TABLE : -1};
+        .events_fd = WORKER_EVENTS};
     if (!worker_new(&worker_conf, &worker, err) ||
         (process->control_serve && !process->control_serve(loop, conf, control, resolver,
-                                       process->source ? worker : NULL, err)))
+                                       process->mount_count > 0 ? worker : NULL, err)))
         return false;
     raise_descriptors();
     if (!drop_privilege(process, err) || !worker_start(worker, err) ||

@@ -8,9 +8,9 @@
 struct worker_process {
     pid_t monitor;
     const struct sealedfs_conf *conf;
-    const char *source; /* NULL: agent without a mount */
-    const char *mountpoint;
-    bool background; /* let go of the starter's descriptors when the mount answers */
+    char *const *mountpoints; /* canonical; "": not mounted */
+    size_t mount_count;       /* 0: agent without a mount */
+    bool background;          /* let go of the starter's descriptors when the mount answers */
     /* Joins the control socket, or NULL. As root: binds; then, with the worker made, serves. */
     bool (*control_bind)(const struct sealedfs_conf *conf, int *ret_fd, struct err *err);
     bool (*control_serve)(struct loop *loop, const struct sealedfs_conf *conf, int fd,

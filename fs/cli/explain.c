@@ -116,11 +116,14 @@ static bool print_status(const json_t *status, struct err *err)
         return false;
     if (!filesystem)
         return true;
+    const json_t *mounts = json_object_get(filesystem, "mounts");
+    for (size_t i = 0; i < json_array_size(mounts); i++)
+        if (!tool_printf(err, "mount:      %s\n", member(json_array_get(mounts, i), "mountpoint")))
+            return false;
     return tool_printf(err,
-        "mount:      %s over %s\nopens:      %lld (%lld from memory, %lld resolved, %lld refused, "
+        "opens:      %lld (%lld from memory, %lld resolved, %lld refused, "
         "%lld waiting)\n"
         "secrets:    %lld in memory, %lld bytes\n",
-        member(filesystem, "mountpoint"), member(filesystem, "source"),
         (long long)number(filesystem, "opens"), (long long)number(filesystem, "hits"),
         (long long)number(filesystem, "resolved"), (long long)number(filesystem, "refused"),
         (long long)number(filesystem, "parked"), (long long)number(filesystem, "secrets"),

@@ -30,7 +30,8 @@ static inline bool fixture_is_sealed(struct bytes head)
 static inline void *fixture_main(void *arg)
 {
     struct fixture *fixture = arg;
-    struct monitor monitor = {.source_fd = fixture->dir_fd};
+    struct mounted mount = {.source_fd = fixture->dir_fd, .fuse_fd = -1, .table_fd = -1};
+    struct monitor monitor = {&mount, 1};
     struct err err = ERR_INIT;
     bool closed = false;
     while (!closed && monitor_serve(&monitor, fixture->fds[1], &closed, &err))
@@ -47,7 +48,7 @@ static inline void fixture_start(struct fixture *fixture)
     assert_true(fixture->dir_fd >= 0);
     assert_done(ipc_pair(fixture->fds, &err), &err);
     monitor_client_init(&fixture->client, fixture->fds[0]);
-    fixture->source = (struct source){&fixture->client, fixture_is_sealed};
+    fixture->source = (struct source){&fixture->client, 0, fixture_is_sealed};
     assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_main, fixture), 0);
 }
 

@@ -29,7 +29,7 @@ static int open_mode(const char *path, mode_t *ret_mode)
     struct stat st;
     struct err err = ERR_INIT;
     int fd;
-    if (!monitor_open(&fixture.client, path, &fd, &err))
+    if (!monitor_open(&fixture.client, 0, path, &fd, &err))
         return err.sys_errno ? err.sys_errno : -1;
     assert_int_equal(fstat(fd, &st), 0);
     *ret_mode = (mode_t)fcntl(fd, F_GETFL);
@@ -85,7 +85,8 @@ static void test_list(void **state)
         struct monitor_entry entry;
         auto_buf message = BUF_INIT(65536);
         struct err err = ERR_INIT;
-        assert_done(monitor_list(&fixture.client, "many", cookie, &message, &answer, &err), &err);
+        assert_done(
+            monitor_list(&fixture.client, 0, "many", cookie, &message, &answer, &err), &err);
         while (monitor_entry_next(&answer.entries, &entry)) {
             cookie = entry.cookie;
             seen++;
@@ -102,9 +103,9 @@ static void test_list_refusals(void **state)
     struct monitor_answer answer;
     struct err err = ERR_INIT;
     (void)state;
-    assert_false(monitor_list(&fixture.client, "file", 0, &message, &answer, &err));
+    assert_false(monitor_list(&fixture.client, 0, "file", 0, &message, &answer, &err));
     assert_int_equal(err.sys_errno, ENOTDIR);
-    assert_false(monitor_list(&fixture.client, "nothing", 0, &message, &answer, &err));
+    assert_false(monitor_list(&fixture.client, 0, "nothing", 0, &message, &answer, &err));
     assert_int_equal(err.sys_errno, ENOENT);
 }
 
@@ -113,13 +114,17 @@ static void test_broken_worker(void **state)
 {
     int fds[2];
     struct err err = ERR_INIT;
-    struct monitor monitor = {.source_fd = fixture.dir_fd};
+    struct mounted mount = {.source_fd = fixture.dir_fd};
+    struct monitor monitor = {&mount, 1};
     bool closed = false;
-    static const uint8_t rubbish[] = {1, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t rubbish[] = {1, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+    static const uint8_t no_mount[] = {1, 1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
     (void)state;
     assert_done(ipc_pair(fds, &err), &err);
     assert_done(ipc_send(fds[0], bytes_of(rubbish, sizeof rubbish), NULL, 0, &err), &err);
     assert_refused(monitor_serve(&monitor, fds[1], &closed, &err), &err, ERR_FORMAT, "operation 9");
+    assert_done(ipc_send(fds[0], bytes_of(no_mount, sizeof no_mount), NULL, 0, &err), &err);
+    assert_refused(monitor_serve(&monitor, fds[1], &closed, &err), &err, ERR_FORMAT, "for mount 1");
     int passed = dup(0);
     assert_done(ipc_send(fds[0], bytes_of(rubbish, sizeof rubbish), &passed, 1, &err), &err);
     assert_refused(monitor_serve(&monitor, fds[1], &closed, &err), &err, ERR_FORMAT, "descriptor");

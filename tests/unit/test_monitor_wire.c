@@ -7,6 +7,7 @@ static void test_request(void **state)
 {
     struct monitor_request request = {.operation = MONITOR_LIST,
                                .number = 0x01020304,
+                               .mount = 0x0506,
                                .cookie = INT64_MAX,
                                .path = "a/b"},
                            got;
@@ -17,6 +18,7 @@ static void test_request(void **state)
     assert_done(monitor_request_decode(buf_bytes(&out), &got, &err), &err);
     assert_int_equal(got.operation, MONITOR_LIST);
     assert_int_equal(got.number, 0x01020304);
+    assert_int_equal(got.mount, 0x0506);
     assert_true(got.cookie == INT64_MAX);
     assert_string_equal(got.path, "a/b");
     for (size_t len = 0; len < out.len; len++)
@@ -57,7 +59,10 @@ static void test_answer(void **state)
 
 static void test_event(void **state)
 {
-    struct monitor_event event = {.kind = MONITOR_FAILED, .code = ERR_CONFIG, .message = "why"},
+    struct monitor_event event = {.kind = MONITOR_FAILED,
+                             .mount = 7,
+                             .code = ERR_CONFIG,
+                             .message = "why"},
                          got;
     auto_buf out = BUF_INIT(1024);
     struct err err = ERR_INIT;
@@ -65,6 +70,7 @@ static void test_event(void **state)
     assert_done(monitor_event_encode(&event, &out, &err), &err);
     assert_done(monitor_event_decode(buf_bytes(&out), &got, &err), &err);
     assert_int_equal(got.kind, MONITOR_FAILED);
+    assert_int_equal(got.mount, 7);
     assert_int_equal(got.code, ERR_CONFIG);
     assert_string_equal(got.message, "why");
     event = (struct monitor_event){.kind = MONITOR_READY};
@@ -134,13 +140,13 @@ static void test_bad_answers(void **state)
 
 static void test_bad_events(void **state)
 {
-    static const uint8_t kinds[][10] = {{1, 0}, {1, 6}, {2, 1}};
+    static const uint8_t kinds[][12] = {{1, 0}, {1, 6}, {2, 1}};
     struct monitor_event got;
     struct err err = ERR_INIT;
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
         assert_refused(
-            monitor_event_decode(bytes_of(kinds[i], 10), &got, &err), &err, ERR_FORMAT, "");
+            monitor_event_decode(bytes_of(kinds[i], 12), &got, &err), &err, ERR_FORMAT, "");
 }
 
 int main(void)

@@ -92,6 +92,7 @@ static void world_start(struct world *world, int64_t timeout_ms)
     assert_done(loop_new(&world->loop, &err), &err);
     assert_done(cache_new(&cache, &world->cache, &err), &err);
     struct park_conf conf = {.loop = world->loop,
+        .mountpoint = "/m",
         .resolver = &world->resolver,
         .cache = world->cache,
         .timeout_ms = timeout_ms,

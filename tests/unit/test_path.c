@@ -68,9 +68,25 @@ static void test_join(void **state)
     assert_false(path_join(longest, "yz", out));
 }
 
+static void test_full(void **state)
+{
+    char out[PATH_FULL_SIZE];
+    (void)state;
+    path_full("/sealed", "..data/db/x", out);
+    assert_string_equal(out, "/sealed/db/x");
+    path_full("/", "db", out);
+    assert_string_equal(out, "/db");
+    assert_int_equal(path_below("/sealed", "/sealed/db/x"), 8);
+    assert_int_equal(path_below("/sealed", "/sealed/"), 8);
+    assert_int_equal(path_below("/sealed", "/sealed"), 0);
+    assert_int_equal(path_below("/sealed", "/sealedx/db"), 0);
+    assert_int_equal(path_below("/sealed", "/other/db"), 0);
+    assert_int_equal(path_below("/", "/db"), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_valid), cmocka_unit_test(test_names),
-        cmocka_unit_test(test_normal), cmocka_unit_test(test_join)};
+        cmocka_unit_test(test_normal), cmocka_unit_test(test_join), cmocka_unit_test(test_full)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fs/served.h"
+
+#include <string.h>
+#include <unistd.h>
+
+struct served {
+    struct served_conf conf;
+    struct source source;
+    struct nodetable_data *table;
+    struct tree *tree;
+    struct handles *handles;
+    struct park *park;
+    struct ops *ops;
+};
+
+static void on_unmounted(void *arg)
+{
+    struct served *served = arg;
+    served->conf.unmounted(served->conf.arg, served);
+}
+
+/* On a thread of ops. */
+static void post_unmounted(void *arg)
+{
+    struct served *served = arg;
+    struct err err = ERR_INIT;
+    if (!loop_post(served->conf.loop, on_unmounted, served, &err))
+        _exit(0);
+}
+
+static bool make_ops(struct served *served, struct err *err)
+{
+    const struct served_conf *conf = &served->conf;
+    struct ops_conf ops = {.fuse_fd = conf->fuse_fd,
+        .threads = conf->threads,
+        .table = served->table,
+        .source = &served->source,
+        .shown = {served->tree, conf->cache, conf->resolver, conf->mountpoint, conf->maximum},
+        .handles = served->handles,
+        .unmounted = post_unmounted,
+        .arg = served};
+    return ops_new(&ops, &served->ops, err);
+}
+
+static bool make_park(struct served *served, struct err *err)
+{
+    const struct served_conf *conf = &served->conf;
+    struct park_conf park = {.loop = conf->loop,
+        .resolver = conf->resolver,
+        .cache = conf->cache,
+        .mountpoint = conf->mountpoint,
+        .timeout_ms = conf->timeout_ms,
+        .length_max = (size_t)conf->maximum,
+        .reply = ops_reply,
+        .reply_arg = served->ops,
+        .refused = conf->refused,
+        .refused_arg = conf->refused_arg};
+    return park_new(&park, &served->park, err);
+}
+
+bool served_new(const struct served_conf *conf, struct served **ret_served, struct err *err)
+{
+    struct served *served = calloc(1, sizeof *served);
+    if (!served)
+        return err_nomem(err);
+    served->conf = *conf;
+    *ret_served = served;
+    return true;
+}
+
+/* The parts live as long as the process, or until the mount ends: threads of ops use them. */
+bool served_start(struct served *served, struct err *err)
+{
+    const struct served_conf *conf = &served->conf;
+    served->source = (struct source){conf->monitor, conf->mount, conf->resolver->is_sealed};
+    return nodetable_map(conf->table_fd, &served->table, err) &&
+           tree_new(&served->source, served->table, conf->pins_max, &served->tree, err) &&
+           handles_new(served->table, &served->handles, err) && make_ops(served, err) &&
+           make_park(served, err) && ops_start(served->ops, served->park, err) &&
+           ops_run(served->ops, err);
+}
+
+const char *served_mountpoint(const struct served *served)
+{
+    return served->conf.mountpoint;
+}
+
+void served_status(const struct served *served, struct served_status *ret_status)
+{
+    struct served_status status = {.mountpoint = served->conf.mountpoint};
+    struct park_stats park;
+    if (served->tree) {
+        park_stats(served->park, &park);
+        status.generation = served->table->generation;
+        status.nodes = tree_count(served->tree);
+        status.handles = handles_count(served->handles);
+        status.parked = park.waiters;
+        status.flights = park.flights;
+        status.resolved = park.resolved;
+        status.refused = park.refused;
+        ops_stats(served->ops, &status.opens, &status.hits);
+    }
+    *ret_status = status;
+}
+
+static void drop_pages(void *arg, uint64_t node)
+{
+    struct served *served = arg;
+    ops_invalidate(served->ops, node);
+}
+
+void served_invalidate(struct served *served)
+{
+    if (served->tree)
+        tree_each_sealed(served->tree, drop_pages, served);
+}
+
+void served_stop(struct served *served)
+{
+    if (served->park)
+        park_stop(served->park);
+}
+
+void served_end(struct served *served)
+{
+    served_stop(served);
+    handles_free(take_ptr(served->handles));
+    tree_free(take_ptr(served->tree));
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One mount as the worker serves it: the names, open files, parked opens and threads of its own. What the mounts share (resolver, cache of
+ * plaintexts, loop, the socket to the monitor) is borrowed. Paths in the cache, refusals and messages are absolute (path_full), so that two
+ * mounts never take each other's; what a sealed secret's context names is the path below the mount.
+ */
+#pragma once
+
+#include "fs/ops.h"
+
+struct served;
+
+struct served_conf {
+    const char *mountpoint; /* canonical; borrowed, as all here */
+    uint16_t mount;         /* as the monitor knows it (fs/mounted.h) */
+    int fuse_fd, table_fd;
+    unsigned threads;
+    size_t pins_max;    /* descriptors kept on source files */
+    int64_t maximum;    /* bytes shown while a length is not known, and the most that is taken */
+    int64_t timeout_ms; /* how long an open waits */
+    struct monitor_client *monitor;
+    struct loop *loop;
+    struct resolver *resolver;
+    struct cache *cache;
+    park_refused_fn *refused;
+    void *refused_arg;
+    /* Loop thread, once: somebody unmounted it. served_free may follow. */
+    void (*unmounted)(void *arg, struct served *served);
+    void *arg;
+};
+
+struct served_status {
+    const char *mountpoint;
+    uint64_t generation;
+    size_t nodes, handles, parked, flights;
+    uint64_t opens, hits, resolved, refused;
+};
+
+bool served_new(const struct served_conf *conf, struct served **ret_served, struct err *err)
+    MUST_CHECK;
+/* After privilege is dropped: takes the mount over and starts the threads. */
+bool served_start(struct served *served, struct err *err) MUST_CHECK;
+const char *served_mountpoint(const struct served *served);
+/* Loop thread, as all below. */
+void served_status(const struct served *served, struct served_status *ret_status);
+/* The page cache of every sealed file goes. */
+void served_invalidate(struct served *served);
+/* Ends what waits (ENOTCONN); later opens that would have to wait get the same. */
+void served_stop(struct served *served);
+/* After it was unmounted: lets go of the source. */
+void served_end(struct served *served);

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What can be refused before anything is mounted; the rest is tests/it/fs_*.sh. */
+#include "fs/mounted.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+
+#include "tests/unit/unit.h"
+
+static char root[] = "/tmp/sealed-unit.XXXXXX";
+static char source[64], mountpoint[64], file[64], link_to[64];
+
+static int start(void **state)
+{
+    (void)state;
+    assert_non_null(mkdtemp(root));
+    snprintf(source, sizeof source, "%s/src", root);
+    snprintf(mountpoint, sizeof mountpoint, "%s/mnt", root);
+    snprintf(file, sizeof file, "%s/file", root);
+    snprintf(link_to, sizeof link_to, "%s/link", root);
+    assert_int_equal(mkdir(source, 0700), 0);
+    assert_int_equal(mkdir(mountpoint, 0700), 0);
+    assert_int_equal(symlink("mnt", link_to), 0);
+    int fd = open(file, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(fd >= 0);
+    close(fd);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    unlink(file);
+    unlink(link_to);
+    rmdir(source);
+    rmdir(mountpoint);
+    rmdir(root);
+    return 0;
+}
+
+static void test_prepare(void **state)
+{
+    struct mounted mounted;
+    struct err err = ERR_INIT;
+    (void)state;
+    assert_done(mounted_prepare(&mounted, source, link_to, &err), &err);
+    assert_string_equal(mounted.mountpoint, mountpoint);
+    assert_string_equal(mounted.source, source);
+    assert_true(mounted.source_fd >= 0);
+    assert_false(mounted_is_on(&mounted));
+    assert_done(mounted_end(&mounted, true, &err), &err);
+    mounted_done(&mounted);
+    mounted_done(&mounted);
+}
+
+static void test_refused(void **state)
+{
+    struct mounted mounted = MOUNTED_INIT;
+    struct err err = ERR_INIT;
+    (void)state;
+    assert_refused(
+        mounted_prepare(&mounted, "/nonexistent", mountpoint, &err), &err, ERR_CONFIG, "source");
+    assert_refused(mounted_prepare(&mounted, file, mountpoint, &err), &err, ERR_CONFIG, "source");
+    assert_refused(mounted_prepare(&mounted, source, file, &err), &err, ERR_CONFIG, "directory");
+    assert_refused(
+        mounted_prepare(&mounted, source, "/nonexistent", &err), &err, ERR_CONFIG, "mount point");
+    assert_null(mounted.mountpoint);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_prepare), cmocka_unit_test(test_refused)};
+    return cmocka_run_group_tests(tests, start, end);
+}
