@@ -113,7 +113,7 @@ bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err 
     if (!resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
         return false;
     return json_build(ret_json, err, "{s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url",
-        self->conf.kbs.url ? self->conf.kbs.url : "", "token", state.has_token, "token_affirming",
+        state.url ? state.url : "", "token", state.has_token, "token_affirming",
         state.token_affirming, "token_expires_at", (json_int_t)state.token_expires_at, "handshakes",
         (json_int_t)state.handshakes, "handshakes_failed", (json_int_t)state.handshakes_failed,
         "fetches", (json_int_t)state.fetches, "since", (json_int_t)state.accepted_at, "changed",

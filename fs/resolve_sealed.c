@@ -265,7 +265,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         .forget = resolver_forget,
         .describe = resolver_describe,
         .free = resolver_free};
-    if (conf->kbs.url && !kbs_client_new(loop, &conf->kbs, &self->kbs, err)) {
+    if (conf->kbs.url_count > 0 && !kbs_client_new(loop, &conf->kbs, &self->kbs, err)) {
         resolver_free(&self->resolver);
         return false;
     }

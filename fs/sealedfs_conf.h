@@ -74,8 +74,9 @@ struct conf_rule {
 
 struct sealedfs_conf {
     struct {
-        char *url;        /* NULL: there is no KBS, every sealed file is refused with ERR_CONFIG */
-        char *ca_file;    /* PEM; NULL: the system's store */
+        struct conf_list
+            urls;      /* replicas of one KBS; none: every sealed file is refused with ERR_CONFIG */
+        char *ca_file; /* PEM; NULL: the system's store */
         char *pinned_key; /* "sha256//base64[;...]", or NULL */
         char *proxy;      /* NULL: none */
         bool allow_plain;

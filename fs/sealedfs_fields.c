@@ -19,7 +19,8 @@ static const char *const audits[] = {"off", "best-effort", "required", NULL};
 #define AT(member) offsetof(struct sealedfs_conf, member)
 
 static const struct conf_field fields[] = {
-    {"kbs", "url", CONF_TEXT, AT(kbs.url), .help = "the key broker, https://host:port"},
+    {"kbs", "url", CONF_LIST, AT(kbs.urls),
+        .help = "the key broker, https://host:port; several replicas of it are tried in turn"},
     {"kbs", "ca_file", CONF_PATH, AT(kbs.ca_file),
         .help = "certificates that may sign the broker's (PEM); default: the system's"},
     {"kbs", "pinned_key", CONF_TEXT, AT(kbs.pinned_key),
@@ -28,7 +29,7 @@ static const struct conf_field fields[] = {
     {"kbs", "allow_plain", CONF_BOOL, AT(kbs.allow_plain), .text_default = "no",
         .help = "take http:// to other hosts than loopback"},
     {"kbs", "request_timeout", CONF_DURATION, AT(kbs.request_timeout_ms), 100, 10 * MINUTE,
-        .text_default = "10s", .help = "one HTTP request"},
+        .text_default = "10s", .help = "one HTTP request, with several URLs the tries together"},
     {"kbs", "keep", CONF_DURATION, AT(kbs.keep_ms), 0, DAY, .text_default = "5m",
         .help = "how long signing and wrapping keys are kept; 0s: not at all"},
     {"attest", "socket", CONF_PATH, AT(attest.socket), .text_default = "/run/sealedfs/attestd.sock",

@@ -5,8 +5,8 @@
 
 #include "crypt/jwe.h"
 #include "kbs/flight.h"
-#include "kbs/origin.h"
 #include "kbs/refusal.h"
+#include "kbs/replicas.h"
 
 #define REQUEST_DEFAULT_MS 10000
 #define ATTEST_DEFAULT_MS  20000
@@ -29,13 +29,17 @@ struct kbs_client {
     struct http *http;
     struct attest_client *attest;
     struct loop_timer *pump;
-    char url[ORIGIN_SIZE];
+    struct replicas replicas;
     char tee[PROTO_TEE_MAX];
     int64_t request_timeout_ms, attest_timeout_ms;
     size_t resource_max;
 
     struct kbs_session *session;
+    size_t home; /* the replica that gave the session */
     struct handshake *handshake;
+    size_t asked;           /* the replica that the handshake is with */
+    replica_set tried;      /* those where it failed */
+    struct err troubles;    /* what the others of this round said */
     struct backoff backoff; /* of handshakes */
     bool
         unproven; /* the last token was refused, and nothing has been answered under the next one */
@@ -48,6 +52,11 @@ struct kbs_client {
     char *accepted_evidence, *latest_evidence;
     struct err last_refusal;
 };
+
+static const char *url_of(const struct kbs_client *client, size_t replica)
+{
+    return client->replicas.items[replica].url;
+}
 
 static bool has_good_token(const struct kbs_client *client)
 {
@@ -88,10 +97,10 @@ static bool open_resource(const struct kbs_client *client, const struct flight *
 {
     auto_secret *plaintext = NULL;
     if (!jwe_decrypt(body, kbs_session_key(flight->session), &plaintext, err))
-        return err_wrap(err, "answer of KBS %s", client->url);
+        return err_wrap(err, "answer of KBS %s", url_of(client, flight->replica));
     if (secret_len(plaintext) > client->resource_max)
         return err_set(err, ERR_FORMAT, "KBS %s sends %zu bytes; at most %zu are taken",
-            client->url, secret_len(plaintext), client->resource_max);
+            url_of(client, flight->replica), secret_len(plaintext), client->resource_max);
     *ret_plaintext = take_ptr(plaintext);
     return true;
 }
@@ -118,6 +127,18 @@ static void renew(struct kbs_client *client, struct flight *flight, const struct
     flight_queue(flight);
 }
 
+/* This URL of the KBS does not do: the next one is asked, if there is one that was not yet. */
+static bool elsewhere(struct kbs_client *client, struct flight *flight, const struct err *err)
+{
+    size_t next;
+    replicas_failed(&client->replicas, flight->replica, loop_now_ms(), err);
+    flight->tried |= 1u << flight->replica;
+    if (!replicas_next(&client->replicas, flight->tried, client->home, loop_now_ms(), &next))
+        return false;
+    flight_queue(flight);
+    return true;
+}
+
 static void on_resource(void *arg, const struct http_response *response, const struct err *err)
 {
     struct flight *flight = arg;
@@ -125,15 +146,22 @@ static void on_resource(void *arg, const struct http_response *response, const s
     auto_secret *plaintext = NULL;
     struct err cause = *err;
     flight->call = NULL;
-    if (response && response->status != 200) {
-        bool again = refusal_explain(REFUSAL_RESOURCE, client->url, response, &cause);
-        if (!again)
-            client->unproven = false;
-        if (again && !flight->renewed)
-            renew(client, flight, &cause);
-        else
+    bool again =
+        response && response->status != 200 &&
+        refusal_explain(REFUSAL_RESOURCE, url_of(client, flight->replica), response, &cause);
+    if (cause.code != ERR_OK && replica_failure(&cause)) {
+        if (!elsewhere(client, flight, &cause))
             resource_fail(client, flight, &cause);
-    } else if (!response || !open_resource(client, flight, response->body, &plaintext, &cause)) {
+        return;
+    }
+    if (response)
+        replicas_answered(&client->replicas, flight->replica);
+    if (response && response->status != 200 && !again)
+        client->unproven = false;
+    if (again && !flight->renewed)
+        renew(client, flight, &cause);
+    else if (cause.code != ERR_OK ||
+             !open_resource(client, flight, response->body, &plaintext, &cause)) {
         resource_fail(client, flight, &cause);
     } else {
         note_accepted(client, flight->session);
@@ -146,17 +174,19 @@ static bool ask_resource(struct kbs_client *client, struct flight *flight, struc
 {
     struct http_call *call = NULL;
     auto_buf url = BUF_INIT(2 * KBS_URI_MAX);
-    if (!buf_printf(&url, err, "%s" RESOURCE_PATH "%s", client->url, flight->path))
+    size_t replica = client->home;
+    (void)replicas_next(&client->replicas, flight->tried, replica, loop_now_ms(), &replica);
+    if (!buf_printf(&url, err, "%s" RESOURCE_PATH "%s", url_of(client, replica), flight->path))
         return false;
     /* The bearer token alone: given a cookie, Trustee would use its session, which ends after five minutes (A.3). */
     struct http_request request = {.method = "GET",
         .url = buf_text(&url),
         .bearer = kbs_session_token(client->session),
-        .timeout_ms = client->request_timeout_ms,
+        .timeout_ms = replicas_share(&client->replicas, client->request_timeout_ms),
         .response_max = client->resource_max / 3 * 4 + JWE_FRAME};
     if (!http_send(client->http, &request, on_resource, flight, &call, err))
         return false;
-    flight_asked(flight, client->session, call);
+    flight_asked(flight, client->session, replica, call);
     return true;
 }
 
@@ -203,6 +233,8 @@ static void fail_waiting(struct kbs_client *client, const struct err *err)
 static void handshake_failed(struct kbs_client *client, const struct err *err)
 {
     struct err told = *err;
+    if (client->troubles.code != ERR_OK)
+        err_wrap(&told, "%s; and", client->troubles.message);
     client->handshakes_failed++;
     note_refusal(client, &told);
     backoff_fail(&client->backoff, loop_now_ms(), &told);
@@ -215,9 +247,35 @@ static void take_session(struct kbs_client *client, struct kbs_session *session)
     backoff_clear(&client->backoff);
     kbs_session_unref(client->session);
     client->session = kbs_session_ref(session);
+    client->home = client->asked;
+    replicas_answered(&client->replicas, client->asked);
     if (kbs_session_affirming(session))
         note_accepted(client, session);
     loop_timer_set(client->pump, 0);
+}
+
+static bool next_handshake(struct kbs_client *client, struct err *err);
+
+/* True when the handshake goes on at another URL of the KBS. */
+static bool handshake_moves(
+    struct kbs_client *client, const struct handshake *ended, struct err *err)
+{
+    struct err cause = *err;
+    if (!handshake_at_kbs(ended))
+        return false;
+    if (!replica_failure(err)) {
+        replicas_answered(&client->replicas, client->asked);
+        return false;
+    }
+    replicas_failed(&client->replicas, client->asked, loop_now_ms(), err);
+    client->tried |= 1u << client->asked;
+    if (client->troubles.code != ERR_OK)
+        err_wrap(&cause, "%s; and", client->troubles.message);
+    size_t next;
+    if (!replicas_next(&client->replicas, client->tried, client->home, loop_now_ms(), &next))
+        return false;
+    client->troubles = cause;
+    return next_handshake(client, err);
 }
 
 static void on_handshake(
@@ -225,14 +283,15 @@ static void on_handshake(
 {
     struct kbs_client *client = arg;
     struct handshake *ended = take_ptr(client->handshake);
-    struct err over = ERR_INIT;
+    struct err over = *err;
     if (evidence)
         keep_text(&client->latest_evidence, evidence);
     if (!session) {
-        handshake_failed(client, err);
+        if (!handshake_moves(client, ended, &over))
+            handshake_failed(client, &over);
     } else if (!kbs_session_good(session, loop_now_ms())) {
         err_set(&over, ERR_FORMAT, "KBS %s: its token was over before it arrived (%lld ms left)",
-            client->url, (long long)kbs_session_left(session, loop_now_ms()));
+            url_of(client, client->asked), (long long)kbs_session_left(session, loop_now_ms()));
         handshake_failed(client, &over);
     } else {
         take_session(client, session);
@@ -240,18 +299,27 @@ static void on_handshake(
     handshake_free(ended); /* only now: session, evidence and err may be its */
 }
 
+static bool next_handshake(struct kbs_client *client, struct err *err)
+{
+    (void)replicas_next(
+        &client->replicas, client->tried, client->replicas.best, loop_now_ms(), &client->asked);
+    struct handshake_conf conf = {.http = client->http,
+        .attest = client->attest,
+        .url = url_of(client, client->asked),
+        .tee = client->tee,
+        .request_timeout_ms = replicas_share(&client->replicas, client->request_timeout_ms),
+        .attest_timeout_ms = client->attest_timeout_ms};
+    return handshake_new(&conf, on_handshake, client, &client->handshake, err);
+}
+
 static void start_handshake(struct kbs_client *client)
 {
     struct err err = ERR_INIT;
-    struct handshake_conf conf = {.http = client->http,
-        .attest = client->attest,
-        .url = client->url,
-        .tee = client->tee,
-        .request_timeout_ms = client->request_timeout_ms,
-        .attest_timeout_ms = client->attest_timeout_ms};
+    client->tried = 0;
+    err_clear(&client->troubles);
     if (!backoff_over(&client->backoff, loop_now_ms(), &err))
         fail_waiting(client, &err);
-    else if (!handshake_new(&conf, on_handshake, client, &client->handshake, &err))
+    else if (!next_handshake(client, &err))
         handshake_failed(client, &err);
 }
 
@@ -281,18 +349,14 @@ static bool may_wait(const struct kbs_client *client, struct err *err)
 
 /* -- the public side ----------------------------------------------------------------------------- */
 
-static bool take_url(struct kbs_client *client, const struct kbs_client_conf *conf, struct err *err)
+static bool take_urls(
+    struct kbs_client *client, const struct kbs_client_conf *conf, struct err *err)
 {
-    if (!conf->url || !conf->attest_socket)
+    if (conf->url_count == 0 || !conf->attest_socket)
         return err_set(
             err, ERR_CONFIG, "the URL of the KBS and the socket of sealed-attestd are both needed");
-    if (!origin_of(conf->url, conf->http.allow_plain, client->url, err))
-        return err_wrap(err, "url of the KBS");
-    const char *path = strchr(strstr(conf->url, "://") + 3, '/');
-    if (path && path[1] != '\0')
-        return err_set(err, ERR_CONFIG, "url of the KBS: \"%.200s\" has a path; give only %s",
-            conf->url, client->url);
-    return true;
+    return replicas_init(
+        &client->replicas, conf->urls, conf->url_count, conf->http.allow_plain, err);
 }
 
 bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
@@ -316,7 +380,7 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
     if (!loop_timer_new(loop, pump, client, &client->pump, err))
         return false;
     flights_init(&client->flights, loop, client->pump, &client->handshake);
-    if (!take_url(client, conf, err) || !http_new(loop, &conf->http, &client->http, err) ||
+    if (!take_urls(client, conf, err) || !http_new(loop, &conf->http, &client->http, err) ||
         !attest_client_new(loop, conf->attest_socket, &client->attest, err))
         return false;
     *ret_client = take_ptr(client);
@@ -365,8 +429,8 @@ static void on_token_deadline(void *arg)
     kbs_token_fn *fn = wait->fn;
     void *fn_arg = wait->arg;
     struct err err = ERR_INIT;
-    err_set(&err, ERR_TIMEOUT, "KBS %s: no token within %lld ms, waiting for %s", client->url,
-        (long long)wait->timeout_ms,
+    err_set(&err, ERR_TIMEOUT, "KBS %s: no token within %lld ms, waiting for %s",
+        url_of(client, client->asked), (long long)wait->timeout_ms,
         client->handshake ? handshake_step(client->handshake) : "its turn");
     token_wait_free(wait);
     fn(fn_arg, NULL, &err);
@@ -398,6 +462,7 @@ void kbs_client_forget(struct kbs_client *client)
     kbs_session_unref(take_ptr(client->session));
     backoff_clear(&client->backoff);
     client->unproven = false;
+    replicas_refresh(&client->replicas);
     flights_drop_failures(&client->flights);
     loop_timer_set(client->pump, 0);
 }
@@ -405,7 +470,9 @@ void kbs_client_forget(struct kbs_client *client)
 void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
 {
     int64_t left = client->session ? kbs_session_left(client->session, loop_now_ms()) : 0;
-    *ret_state = (struct kbs_client_state){.has_token = left > 0,
+    *ret_state = (struct kbs_client_state){
+        .url = url_of(client, client->session ? client->home : client->replicas.best),
+        .has_token = left > 0,
         .token_affirming = left > 0 && kbs_session_affirming(client->session),
         .token_expires_at = left > 0 ? (int64_t)time(NULL) + left / 1000 : 0,
         .handshakes = client->handshakes,

@@ -4,6 +4,9 @@
  * wait without threads. One handshake serves all waiters; a token is reused until near its end (renewed when less than a tenth, at most
  * 30 s, is left); a token that the KBS refuses (401 TokenNotFound / TokenVerifierError…) is renewed once per fetch; a policy denial is
  * not retried. Failed handshakes back off with jitter (0.5 s doubling to 30 s): meanwhile waiters fail at once with the last error.
+ * Several URLs are tried one after the other, each for its share of request_timeout, when one cannot be reached, does not answer or answers
+ * 5xx; never after a real answer. A handshake begins anew at the next one. A resource is asked for where the token came from, else elsewhere
+ * under the same token, which is replaced when it is not known there.
  * Several fetches of one URI at the same time are one request. The tee key is fresh per handshake and never leaves this process. Loop thread only.
  *
  * Errors: ERR_DENIED_POLICY (with err.ref), ERR_NOTFOUND, ERR_UNREACH, ERR_TIMEOUT, ERR_ATTEST, ERR_FORMAT, ERR_CRYPTO.
@@ -18,11 +21,12 @@ struct kbs_client;
 struct kbs_fetch;
 
 struct kbs_client_conf {
-    const char *url; /* "https://host:port", no path */
+    const char *const *urls; /* "https://host:port", no path: replicas of one KBS, see replicas.h */
+    size_t url_count;
     struct http_conf http;
     const char *attest_socket;
     const char *tee;            /* announced at /auth; NULL: ask attestd (INFO) once */
-    int64_t request_timeout_ms; /* one HTTP request; 0: 10 s */
+    int64_t request_timeout_ms; /* one HTTP request, all URLs together; 0: 10 s */
     int64_t attest_timeout_ms;  /* one evidence; 0: 20 s */
     size_t resource_max;        /* plaintext bytes; 0: SECRET_SIZE_MAX */
 };
@@ -53,6 +57,7 @@ void kbs_client_forget(struct kbs_client *client);
 
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {
+    const char *url; /* where the token came from, or that is asked next */
     bool has_token;
     bool
         token_affirming; /* every appraisal in it is affirming; else policies that ask for that will refuse */

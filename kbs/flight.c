@@ -125,8 +125,10 @@ bool flight_board(
     return true;
 }
 
-void flight_asked(struct flight *flight, struct kbs_session *session, struct http_call *call)
+void flight_asked(
+    struct flight *flight, struct kbs_session *session, size_t replica, struct http_call *call)
 {
+    flight->replica = replica;
     TAILQ_REMOVE(&flight->flights->queue, flight, in_line);
     flight->state = FLIGHT_ASKED;
     flight->session = kbs_session_ref(session);
@@ -153,6 +155,7 @@ void flight_rest(struct flight *flight)
     }
     flight->state = FLIGHT_FAILED;
     flight->renewed = false;
+    flight->tried = 0;
     TAILQ_INSERT_TAIL(&flights->failures, flight, in_line);
     if (++flights->failure_count > FAILURES_MAX)
         flight_free(TAILQ_FIRST(&flights->failures));

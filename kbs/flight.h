@@ -10,6 +10,7 @@
 #include "kbs/backoff.h"
 #include "kbs/client.h"
 #include "kbs/handshake.h"
+#include "kbs/replicas.h"
 
 #define FLIGHT_BUCKETS 256 /* power of two */
 
@@ -31,6 +32,8 @@ struct flight {
     enum flight_state state;
     bool renewed;                /* a refused token was replaced for it already */
     struct kbs_session *session; /* ASKED: what it was asked under */
+    size_t replica;              /* ASKED: where */
+    replica_set tried;           /* where it failed */
     struct http_call *call;      /* ASKED */
     TAILQ_HEAD(, kbs_fetch) waiters;
     struct backoff backoff;
@@ -60,7 +63,8 @@ bool flight_board(struct flights *flights, const struct kbs_uri *uri, struct fli
 bool flight_wait(struct flight *flight, int64_t timeout_ms, kbs_fetch_fn *fn, void *arg,
     struct kbs_fetch **ret_fetch, struct err *err) MUST_CHECK;
 /* From QUEUED to ASKED; `session` is referenced. */
-void flight_asked(struct flight *flight, struct kbs_session *session, struct http_call *call);
+void flight_asked(
+    struct flight *flight, struct kbs_session *session, size_t replica, struct http_call *call);
 /* Back to the end of the queue. */
 void flight_queue(struct flight *flight);
 /* Lands a flight without waiters that was boarded for one that could not be made. */

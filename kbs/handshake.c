@@ -18,6 +18,7 @@ struct handshake {
     handshake_fn *fn;
     void *arg;
     const char *step;
+    bool at_kbs;
     struct http_call *http_call;
     struct attest_call *attest_call;
     struct proto_challenge challenge;
@@ -39,6 +40,11 @@ void handshake_free(struct handshake *handshake)
     free(handshake);
 }
 
+bool handshake_at_kbs(const struct handshake *handshake)
+{
+    return handshake->at_kbs;
+}
+
 const char *handshake_step(const struct handshake *handshake)
 {
     return handshake->step;
@@ -54,6 +60,7 @@ static bool post(struct handshake *handshake, const char *path, const char *body
     const char *cookie, http_fn *fn, struct err *err)
 {
     char url[URL_SIZE];
+    handshake->at_kbs = true;
     snprintf(url, sizeof url, "%s%s", handshake->conf.url, path);
     struct http_request request = {.method = "POST",
         .url = url,
@@ -152,6 +159,7 @@ static bool ask_evidence(struct handshake *handshake, struct err *err)
 {
     struct attest_request request = {0};
     handshake->step = "evidence from sealed-attestd";
+    handshake->at_kbs = false;
     return jwk_generate(JWK_EC_P256, NULL, &handshake->tee_key, err) &&
            attest_request_evidence(&request, handshake->challenge.nonce, handshake->challenge.hash,
                handshake->tee_key, err) &&

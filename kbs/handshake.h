@@ -30,5 +30,7 @@ bool handshake_new(const struct handshake_conf *conf, handshake_fn *fn, void *ar
     struct handshake **ret_handshake, struct err *err) MUST_CHECK;
 void handshake_free(struct handshake *handshake);
 DEFINE_AUTO(struct handshake, handshake_free);
+/* Is it the KBS that it waits for, or did last, not sealed-attestd? */
+bool handshake_at_kbs(const struct handshake *handshake);
 /* What it waits for now, for the text of a deadline: "the answer to POST /kbs/v0/auth of https://…". Static or borrowed. */
 const char *handshake_step(const struct handshake *handshake);

@@ -133,7 +133,9 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
     (void)operands, (void)operand_count;
     if (!sealedfs_conf_load(args->config, NULL, NULL, &conf, err))
         return false;
-    struct broker broker = {.url = args->kbs ? args->kbs : conf.kbs.url,
+    struct broker broker = {.url = args->kbs                 ? args->kbs
+                                   : conf.kbs.urls.count > 0 ? conf.kbs.urls.items[0]
+                                                             : NULL,
         .http = {.ca_file = args->ca_file ? args->ca_file : conf.kbs.ca_file,
             .pinned_key = args->pinned_key ? args->pinned_key : conf.kbs.pinned_key,
             .proxy = conf.kbs.proxy,

@@ -3,78 +3,10 @@
 # The RCAR client against a KBS that was written from the protocol alone: one handshake for all, connections kept, every fault told
 # apart, deadlines kept. Evidence comes from a stand-in for sealed-attestd, so no TPM is needed.
 . "$(dirname "$0")/lib.sh"
-PEER="$HERE/../peer"
-PYTHON=/usr/bin/python3
-require "$PYTHON" curl
+. "$HERE/probe_lib.sh"
 
-# -- helpers --
-
-# What is started must not hold the probe's pipes (7, 8): it would never see its end.
-start_kbs() { # NAME CERT OPTION…: sets URL
-    local name=$1 cert=$2
-    shift 2
-    spawn "$name" "$PYTHON" "$PEER/kbs.py" --cert "$DIR/certs/$cert.pem" --key "$DIR/certs/$cert.key" --any "$@" 7<&- 8>&-
-    wait_for 10 "$name's port" grep -q '^[0-9]' "$DIR/$name.log"
-    URL=https://127.0.0.1:$(head -n 1 "$DIR/$name.log")
-}
-start_attestd() { # NAME OPTION…: sets SOCKET
-    local name=$1
-    shift
-    SOCKET=$DIR/$name.sock
-    spawn "$name" "$PYTHON" "$PEER/attestd.py" "$SOCKET" "$@" 7<&- 8>&-
-    wait_for 10 "$name" grep -q ready "$DIR/$name.log"
-}
-start_probe() { # OPTION…: one at a time; commands go to descriptor 8, answers come from 7
-    stop_probe
-    mkfifo "$DIR/in" "$DIR/out"
-    "$TESTBIN/kbs_probe" --socket "$SOCKET" --connect-ms 3000 "$@" <"$DIR/in" >"$DIR/out" 2>>"$DIR/probe.log" &
-    PROBE=$!
-    exec 8>"$DIR/in" 7<"$DIR/out"
-    rm "$DIR/in" "$DIR/out"
-}
-stop_probe() {
-    [ -n "${PROBE:-}" ] || return 0
-    exec 8>&- 7<&-
-    wait "$PROBE" || die "the probe failed: $(tail -n 30 "$DIR/probe.log")"
-    PROBE=
-}
-ask() { # COMMAND: sets ANSWER
-    echo "$*" >&8
-    IFS= read -r -t 60 ANSWER <&7 || die "no answer to '$*': $(tail -n 30 "$DIR/probe.log")"
-}
-told() { # WHAT TEXT…: the last answer has every TEXT
-    local what=$1 text
-    shift
-    for text; do
-        case $ANSWER in *"$text"*) ;; *) die "$what: no '$text' in $ANSWER" ;; esac
-    done
-    pass "$what"
-}
-number() { # NAME: a number of the last answer
-    local rest=${ANSWER#*\""$1"\":}
-    echo "${rest%%[,\}]*}"
-}
-below() { # WHAT NUMBER LIMIT
-    [ "$2" -lt "$3" ] || die "$1: $2 is not below $3"
-    pass "$1 ($2)"
-}
-kbs_call() { curl --silent --show-error --fail --cacert "$DIR/certs/ca.pem" "$@"; } # PATH…
-stat_of() { ANSWER=$(kbs_call "$URL/stats") && number "$1"; }
-faults() { kbs_call --data "$*" "$URL/faults"; } # STEP=FAULT…
-faulty() { # WHAT "STEP=FAULT…" "COMMAND" TEXT…: anew, with this fault, the answer has every TEXT
-    local what=$1 command=$3
-    faults "$2"
-    shift 3
-    ask forget
-    ask "$command"
-    told "$what" "$@"
-    faults
-}
-
-"$PYTHON" "$PEER/certs.py" "$DIR/certs"
 start_attestd attestd
 start_kbs kbs good
-CA="$DIR/certs/ca.pem"
 
 # -- one handshake, one request a resource, connections kept --
 
@@ -91,7 +23,7 @@ equal "one GET for it" 501 "$(stat_of resource)"
 for i in 1 2 3 4 5 6 7 8; do ask many 5000 1 "kbs:///default/later/$i"; done
 told "later reads" '{"ok":1}' '"wrong":0'
 equal "no connection more" "$connections" "$(stat_of connections)"
-equal "the KBS had nothing to object to" '[]' "$(ANSWER=$(kbs_call "$URL/stats"); number problems)"
+equal "the KBS had nothing to object to" '[]' "$(stat_of problems)"
 ask state
 told "state" '"token":true' '"handshakes":1' '"failed":0' '"accepted":true' '"same":true'
 ask cancel kbs:///default/key/cancelled

@@ -24,7 +24,8 @@
 #include "kbs/client.h"
 
 struct probe_args {
-    const char *url, *ca, *pin, *socket, *tee;
+    struct cli_list urls;
+    const char *ca, *pin, *socket, *tee;
     bool allow_plain;
     int64_t request_ms, attest_ms, connect_ms, max;
 };
@@ -143,8 +144,8 @@ static void report_state(const struct probe *probe)
     struct kbs_client_state state;
     auto_json *line = NULL;
     kbs_client_state(probe->client, &state);
-    if (!json_build(&line, &err, "{s:b,s:I,s:I,s:I,s:b,s:b,s:b,s:s}", "token", state.has_token,
-            "handshakes", (json_int_t)state.handshakes, "failed",
+    if (!json_build(&line, &err, "{s:s,s:b,s:I,s:I,s:I,s:b,s:b,s:b,s:s}", "url", state.url, "token",
+            state.has_token, "handshakes", (json_int_t)state.handshakes, "failed",
             (json_int_t)state.handshakes_failed, "fetches", (json_int_t)state.fetches, "accepted",
             state.accepted_evidence != NULL, "latest", state.latest_evidence != NULL, "same",
             state.accepted_evidence && state.latest_evidence &&
@@ -222,7 +223,8 @@ static bool run(struct probe *probe, const char *line, struct err *err)
 
 static bool probe_main(const struct probe_args *arg, struct err *err)
 {
-    struct kbs_client_conf conf = {.url = arg->url,
+    struct kbs_client_conf conf = {.urls = arg->urls.items,
+        .url_count = arg->urls.count,
         .http = {.ca_file = arg->ca,
             .pinned_key = arg->pin,
             .allow_plain = arg->allow_plain,
@@ -262,7 +264,8 @@ static bool probe_main(const struct probe_args *arg, struct err *err)
 }
 
 static const struct cli_option options[] = {
-    {"url", 0, CLI_TEXT, offsetof(struct probe_args, url), "URL", "the KBS", .required = true},
+    {"url", 0, CLI_LIST, offsetof(struct probe_args, urls), "URL", "the KBS, or its replicas",
+        .required = true},
     {"ca", 0, CLI_TEXT, offsetof(struct probe_args, ca), "FILE", "trusted certificates"},
     {"pin", 0, CLI_TEXT, offsetof(struct probe_args, pin), "PIN", "pinned key"},
     {"socket", 0, CLI_TEXT, offsetof(struct probe_args, socket), "PATH", "sealed-attestd",

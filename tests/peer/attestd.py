@@ -3,15 +3,17 @@
 """A stand-in for sealed-attestd in tests of its clients: attest/wire.h over AF_UNIX SOCK_SEQPACKET, sample evidence
 (Confidential Containers' "sample" TEE) over the runtime data that it builds itself.
 
-    attestd.py SOCKET [--delay SECONDS] [--refuse TEXT] [--drop] [--tee NAME]
+    attestd.py SOCKET [--delay SECONDS] [--refuse TEXT] [--drop] [--tee NAME] [--gate FILE]
 
 Prints "ready" once it listens. --delay waits before each piece of evidence, --refuse answers with an error instead, --drop closes
-the connection instead, --tee gives the evidence another name than INFO did."""
+the connection instead, --tee gives the evidence another name than INFO did. --gate makes FILE.asked when it is
+first asked for evidence, and answers when somebody opens the FIFO FILE for writing."""
 import argparse
 import base64
 import hashlib
 import json
 import os
+import pathlib
 import socket
 import struct
 import threading
@@ -53,6 +55,10 @@ def answer(args, message):
     if message[1] != EVIDENCE:
         raise ValueError("kind")
     time.sleep(args.delay)
+    if args.gate:
+        pathlib.Path(args.gate + ".asked").touch()
+        with open(args.gate, "rb"):
+            args.gate = None
     if args.refuse:
         return bytes((VERSION, 1)) + block(b"attest") + block(args.refuse.encode())
     return bytes((VERSION, 0)) + block(args.tee.encode()) + block(sample_evidence(message))
@@ -73,6 +79,7 @@ def main():
     parser.add_argument("--refuse")
     parser.add_argument("--drop", action="store_true")
     parser.add_argument("--tee", default="sample")
+    parser.add_argument("--gate")
     args = parser.parse_args()
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     if os.path.exists(args.socket):

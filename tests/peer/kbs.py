@@ -3,11 +3,11 @@
 """A test KBS: Trustee's side of the RCAR handshake (KBS attestation protocol 0.4.0) and of GET resource, on public libraries
 and sharing no code with sealedfs. It checks what a client sends to the letter and breaks on demand.
 
-    kbs.py [--cert PEM --key KEY] [--port N] [--resource R/T/T=TEXT]… [--dir DIR] [--any] [--token-life SECONDS]
+    kbs.py [--cert PEM --key KEY] [--port N] [--signer FILE] [--resource R/T/T=TEXT]… [--dir DIR] [--any] [--token-life SECONDS]
            [--status affirming|…] [--clock SECONDS] [--fault STEP=FAULT[:ARGUMENT]]…
 
 Prints its port on the first line of standard output. Without --cert it speaks plain HTTP. --dir: the file DIR/R/T/T, as it is when it
-is asked for, is the resource R/T/T. --any: every other resource exists and holds "plaintext of R/T/T". --clock shifts its idea of the time. A fault is for one STEP (auth, attest, resource) or `all`:
+is asked for, is the resource R/T/T. --signer: the key of its tokens, made when FILE is not there; replicas share it. --any: every other resource exists and holds "plaintext of R/T/T". --clock shifts its idea of the time. A fault is for one STEP (auth, attest, resource) or `all`:
 
     hang            never answers                      deny          refuses (at resource: PolicyDeny)
     drop            closes the connection              missing       resource: Trustee's answer for no such resource
@@ -198,7 +198,13 @@ class Kbs:
         self.set_faults(args.fault)
 
     def forget(self):
+        shared = self.args.signer and pathlib.Path(self.args.signer)
+        if shared and shared.exists():
+            self.signer = jwk.JWK.from_json(shared.read_text(encoding="ascii"))
+            return
         self.signer = jwk.JWK.generate(kty="EC", crv="P-256", alg="ES256")
+        if shared:
+            shared.write_text(self.signer.export(), encoding="ascii")
 
     def set_faults(self, items):
         self.faults = dict(item.split("=", 1) for item in items)
@@ -434,6 +440,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cert")
     parser.add_argument("--key")
+    parser.add_argument("--signer")
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--resource", action="append", default=[])
     parser.add_argument("--dir")

@@ -199,7 +199,9 @@ static int bench_setup(void **state)
     resource_put(0, SIGNER_URI, public_text(bench->signer));
     resource_put(1, WRAP_URI, secret_ref(bench->wrap));
     resource_put(2, SECRET_URI, secret_of("the vault's content"));
-    bench->conf = (struct resolve_sealed_conf){.kbs = {.url = "https://kbs"}, .keep_ms = 60000};
+    static const char *const urls[] = {"https://kbs"};
+    bench->conf =
+        (struct resolve_sealed_conf){.kbs = {.urls = urls, .url_count = 1}, .keep_ms = 60000};
     *state = bench;
     return 0;
 }
@@ -450,7 +452,7 @@ static void garbage_is_malformed(void **state)
 static void without_a_broker_nothing_opens(void **state)
 {
     struct bench *bench = *state;
-    bench->conf.kbs.url = NULL;
+    bench->conf.kbs.url_count = 0;
     auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
     assert_false(open_sealed(bench, "a", text));
     assert_bench_refused(bench, ERR_CONFIG, "[kbs]");

@@ -24,7 +24,7 @@ static void test_defaults(void **state)
     struct err err = ERR_INIT;
     (void)state;
     assert_done(load("", NULL, &conf, &err), &err);
-    assert_null(conf.kbs.url);
+    assert_int_equal(conf.kbs.urls.count, 0);
     assert_string_equal(conf.mount.user, "sealedfs");
     assert_int_equal(conf.secrets.signature, SIGNATURE_REQUIRED);
     assert_int_equal(conf.secrets.ttl_ms, 300000);
