@@ -35,7 +35,11 @@ stop_probe() {
     PROBE=
 }
 ask() { # COMMAND: sets ANSWER
-    echo "$*" >&8
+    begin "$@"
+    await "$*"
+}
+begin() { echo "$*" >&8; } # COMMAND: its answer is had by await
+await() { # WHAT: sets ANSWER
     IFS= read -r -t 60 ANSWER <&7 || die "no answer to '$*': $(tail -n 30 "$DIR/probe.log")"
 }
 told() { # WHAT TEXT…: the last answer has every TEXT
