@@ -35,6 +35,7 @@ sealed_it(fs_limits)
 sealed_it(fs_hostile)
 sealed_it(mount8)
 sealed_it(containers)
+sealed_it(kubernetes)
 sealed_it(install)
 
 # Figures, run by tests/bench/run.sh: a warm open here beside one of the least that libfuse can do.
