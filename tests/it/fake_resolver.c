@@ -5,6 +5,7 @@
  *     sealed.MS.TEXT          TEXT after MS milliseconds
  *     sealed.MS.!CODE         refused with that error code after MS milliseconds, e.g. sealed.50.!unreachable
  *     sealed.MS.@FILE         the content of FILE (below /tmp) at that time: what is in the "key broker" can change
+ *     sealed.MS.?FILE         the same, as soon as FILE is there, which is looked for every MS milliseconds: what answers when a test says so
  *     sealed.MS.=LENGTH       a plaintext of that many bytes, line after line "0000000\n0000008\n..."
  *     sealed.MS.#TEXT         TEXT, its length told in advance (an envelope)
  *
@@ -30,6 +31,7 @@ struct resolver_call {
     struct loop_timer *timer;
     char path[4096];
     char *body;
+    long delay_ms;
     resolve_fn *fn;
     void *arg;
 };
@@ -64,6 +66,7 @@ static bool make_plaintext(
     case '!':
         return err_set(err, err_code_from_name(body + 1), "%s: refused as asked", call->path);
     case '@':
+    case '?':
         return file_read(body + 1, SECRET_SIZE_MAX, &file, err) &&
                secret_copy(buf_bytes(&file), ret_secret, err);
     case '=':
@@ -83,6 +86,10 @@ static void on_time(void *arg)
     resolve_fn *fn = call->fn;
     void *to = call->arg;
     bool done = make_plaintext(call, &secret, &err);
+    if (!done && call->body[0] == '?' && err.code == ERR_NOTFOUND) {
+        loop_timer_set(call->timer, call->delay_ms);
+        return;
+    }
     struct resolve_result result = {secret, "kbs:///fake/key/1"};
     call_free(call);
     fn(to, done ? &result : NULL, &err);
@@ -118,6 +125,7 @@ static bool fake_resolve(struct resolver *resolver, const struct resolve_request
     }
     snprintf(call->path, sizeof call->path, "%s", request->path);
     call->body = strdup(body);
+    call->delay_ms = delay;
     call->fn = fn;
     call->arg = arg;
     loop_timer_set(call->timer, delay);
