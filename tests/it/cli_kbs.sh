@@ -76,7 +76,8 @@ says "and by what" "read_resources = no"
 status "delete" 0 "$sealed" kbs delete kbs:///team/secret/empty "${admin[@]}"
 status "delete what is not there" 11 "$sealed" kbs delete kbs:///team/secret/empty "${admin[@]}"
 check "the log has no plaintext" bash -c "! grep -qF '$secret' kbs.log"
-check "the log says who put it" grep -q 'put default/secret/db' kbs.log
+wait_for 10 "the line about who put it" grep -q 'put default/secret/db' kbs.log
+pass "the log says who put it"
 
 # -- policy -------------------------------------------------------------------------------------
 "$sealed" kbs policy get "${admin[@]}" >policy
@@ -165,7 +166,8 @@ here=(--profile "$DIR/admin/admin.conf" --kbs "https://localhost:$(cat state/por
 "$sealed" kbs get kbs:///default/secret/db "${here[@]}" | cmp - secret || die "kbs get"
 "$sealed" kbs get kbs:///team/secret/large --output large "${here[@]}" || die "kbs get --output"
 equal "1 MiB came back, for its owner" "1048576 600" "$(stat -c '%s %a' large)"
-check "the log says who read it" grep -q 'read default/secret/db' kbs.log
+wait_for 10 "the line about who read it" grep -q 'read default/secret/db' kbs.log
+pass "the log says who read it"
 check "the log has no plaintext" bash -c "! grep -qF '$secret' kbs.log"
 status "get what is not there" 11 "$sealed" kbs get kbs:///team/secret/none "${here[@]}"
 status "get with another key" 7 "$sealed" kbs get kbs:///default/secret/db "${here[@]}" --admin-key stranger-private.json
