@@ -62,7 +62,7 @@ for _ in range(100):
     links.append(link)
 os.seteuid(0)
 for who in (0, user("daemon")):
-    done = subprocess.run([sealed, "status"], user=who, capture_output=True, text=True, env={"SEALED_SOCKET": path}, timeout=10)
+    done = subprocess.run([sealed, "status"], user=who, capture_output=True, text=True, env={"SEALED_SOCKET": path}, timeout=120)
     if done.returncode != 0:
         sys.exit(f"uid {who}: {done.stderr}")
 PY

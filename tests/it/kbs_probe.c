@@ -23,6 +23,8 @@
 #include "crypt/base/log.h"
 #include "kbs/client.h"
 
+#define AGAIN_MS 120000
+
 struct probe_args {
     struct cli_list urls;
     const char *ca, *pin, *socket, *tee;
@@ -92,7 +94,7 @@ static void on_fetched(void *arg, struct secret *plaintext, const struct err *er
         free_client(probe);
     if (probe->again > 0) {
         probe->again--;
-        start(probe, &uri, 1000);
+        start(probe, &uri, AGAIN_MS);
     }
 }
 
@@ -202,7 +204,7 @@ static bool run(struct probe *probe, const char *line, struct err *err)
     if (sscanf(line, "same %lld %d %599s", &ms, &number, name) == 3)
         return start_many(probe, ms, number, name, true, err);
     if (sscanf(line, "again %d %599s", &probe->again, name) == 2)
-        return start_many(probe, 1000, 1, name, true, err);
+        return start_many(probe, AGAIN_MS, 1, name, true, err);
     if (sscanf(line, "cancel %599s", name) == 1)
         return cancel_one(probe, name, err);
     if (sscanf(line, "turn %lld", &ms) == 1)

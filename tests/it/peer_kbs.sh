@@ -98,9 +98,7 @@ URL=https://$HOST
 cp "$DIR/tls/ca.pem" "$DIR/ca.pem"
 chmod 0644 "$DIR/ca.pem"
 sealedfs_conf_base
-sealedfs_conf secrets open_timeout 10s
 sealedfs_conf secrets error_ttl 10ms
-sealedfs_conf kbs request_timeout 1s
 
 # -- both kinds of secret, one handshake --
 sealed_mount
@@ -172,9 +170,17 @@ for step in auth attest resource; do
     broken "$step=status:401" unsigned EHOSTUNREACH "URL of a KBS"
     broken "$step=drop" unsigned EHOSTUNREACH "closed"
     broken "$step=cut:9" unsigned EHOSTUNREACH "middle of the answer"
+done
+sealed_unmount
+sealedfs_conf kbs request_timeout 1s
+sealed_mount
+for step in auth attest resource; do
     broken "$step=drip:0.05" unsigned ETIMEDOUT "within 1000 ms"
     broken "$step=hang" unsigned ETIMEDOUT "within 1000 ms"
 done
+sealed_unmount
+sealedfs_conf kbs request_timeout 120s
+sealed_mount
 faults
 flush --token
 read_is unsigned "correct horse"

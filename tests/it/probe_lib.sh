@@ -21,9 +21,11 @@ start_attestd() { # NAME OPTION…: sets SOCKET
     wait_for 10 "$name" grep -q ready "$DIR/$name.log"
 }
 start_probe() { # OPTION…: one at a time; commands go to descriptor 8, answers come from 7
+    local limit=(--request-ms 120000)
+    case " $* " in *" --request-ms "*) limit=() ;; esac
     stop_probe
     mkfifo "$DIR/in" "$DIR/out"
-    "$TESTBIN/kbs_probe" --socket "$SOCKET" --connect-ms 3000 "$@" <"$DIR/in" >"$DIR/out" 2>>"$DIR/probe.log" &
+    "$TESTBIN/kbs_probe" --socket "$SOCKET" --connect-ms 60000 "${limit[@]}" "$@" <"$DIR/in" >"$DIR/out" 2>>"$DIR/probe.log" &
     PROBE=$!
     exec 8>"$DIR/in" 7<"$DIR/out"
     rm "$DIR/in" "$DIR/out"
@@ -40,7 +42,7 @@ ask() { # COMMAND: sets ANSWER
 }
 begin() { echo "$*" >&8; } # COMMAND: its answer is had by await
 await() { # WHAT: sets ANSWER
-    IFS= read -r -t 60 ANSWER <&7 || die "no answer to '$*': $(tail -n 30 "$DIR/probe.log")"
+    IFS= read -r -t 300 ANSWER <&7 || die "no answer to '$*': $(tail -n 30 "$DIR/probe.log")"
 }
 told() { # WHAT TEXT…: the last answer has every TEXT
     local what=$1 text
@@ -57,6 +59,25 @@ number() { # NAME: a number of the last answer
 below() { # WHAT NUMBER LIMIT
     [ "$2" -lt "$3" ] || die "$1: $2 is not below $3"
     pass "$1 ($2)"
+}
+# The deadline of 300 ms, and not the limit of a request, which is minutes away.
+in_time() {
+    [ "$(number ms)" -ge 299 ] || die "given up after $(number ms) ms, too early"
+    below "its deadline, in ms" "$(number ms)" 60000
+}
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+# soon STEP COMMAND: it is about what happens before the shortest back-off (375 ms) is over. If it took longer it has shown nothing: once
+# more. What it leaves in variables is judged afterwards; `before` is the number of requests of STEP until then.
+soon() {
+    local begin step=$1
+    shift
+    for _ in {1..100}; do
+        before=$(stat_of "$step")
+        begin=$(now_ms)
+        "$@"
+        [ "$(($(now_ms) - begin))" -ge 300 ] || return 0
+    done
+    die "$1 never took less than 300 ms"
 }
 kbs_call() { curl --silent --show-error --fail --cacert "$DIR/certs/ca.pem" "$@"; } # PATH…
 stat_of() { ANSWER=$(kbs_call "$URL/stats") && number "$1"; }
