@@ -32,7 +32,7 @@ head -c 1000 <&5 >/dev/null
 seal big2 'sealed.0.=300000'
 exec 6<"$MNT/big2"
 head -c 1000 <&6 >/dev/null
-kill -STOP "$PID_fs"
+hold "$PID_fs"
 old=$(worker_pid)
 kill -KILL "$old"
 printf 'another file' >"$SRC/plain.new"; mv "$SRC/plain.new" "$SRC/plain"
@@ -56,7 +56,8 @@ wait_for 10 "the mount to go" not_mounted
 exec 5<&-
 wait_for 10 "the monitor to end" gone "$PID_fs"
 equal "its status" 0 "$(wait "$PID_fs"; echo $?)"
-check "no process is left" test -z "$(pgrep -f "sealedfs_fake.*$DIR" || true)"
+nobody_left() { ! pgrep -f "sealedfs_fake.*$DIR"; }
+wait_for 10 "every process to end" nobody_left
 
 # Both die: the mount is dead, and a new start takes its place.
 mount_fake
@@ -76,10 +77,11 @@ equal "its status" 0 "$(wait "$PID_fs"; echo $?)"
 
 # Without -f: back in the shell when the mount answers.
 cd "$DIR" || exit
-check "in the background, with mount's options and relative paths" "$TESTBIN/sealedfs_fake" src mnt -o rw,_netdev,x-systemd.automount,noauto,ttl=1m,log_level=error
+relative=../${DIR##*/} # a path that no other test has in its command line
+check "in the background, with mount's options and relative paths" "$TESTBIN/sealedfs_fake" "$relative/src" "$relative/mnt" -o rw,_netdev,x-systemd.automount,noauto,ttl=1m,log_level=error
 equal "it answers" 300000 "$(cat "$MNT/big" | wc -c)"
 equal "named in the table of mounts by its whole path" "$SRC" "$(findmnt -no SOURCE "$MNT")"
-background=$(pgrep -o -f "sealedfs_fake src mnt")
+background=$(pgrep -o -f "sealedfs_fake $relative/src")
 equal "it holds no directory of ours" "/ /" "$(readlink "/proc/$background/cwd") $(readlink "/proc/$(pgrep -P "$background")/cwd")"
 umount "$MNT"
 wait_for 10 "it to end" gone "$background"

@@ -39,8 +39,8 @@ MNT=$SRC/mnt
 mkdir "$MNT"
 mount_fake
 equal "a mount below its own source" two "$(show two)"
-refused "is not looked into" "deadlock" timeout -s KILL 20 cat "$MNT/mnt/two"
-refused "also not deeper" "deadlock" timeout -s KILL 20 cat "$MNT/mnt/mnt/two"
+refused "is not looked into" "deadlock" timeout -s KILL 120 cat "$MNT/mnt/two"
+refused "also not deeper" "deadlock" timeout -s KILL 120 cat "$MNT/mnt/mnt/two"
 equal "and goes on" two "$(show two)"
 stop fs
 check "and ends" not_mounted

@@ -22,6 +22,7 @@ mount_limited --memlock=8388608:8388608
 equal "three thousand secrets one after the other" right "$(limits each "$MNT" 0 3000)"
 equal "held at once they do not fit, and who is too many is told so" "EIO right" "$(limits held "$MNT" 0 3000)"
 check "with a line that says what to raise" grep -q 'RLIMIT_MEMLOCK is 8192 KiB' "$DIR/fs.log"
+# close(2) does not wait for the worker to hear of it.
 closed() { [ "$(limits each "$MNT" 0 50)" = right ]; }
 wait_for 5 "the memory to be free again" closed
 stop fs
@@ -31,6 +32,7 @@ case $(limits held "$MNT" 0 200) in
 "ENFILE right") pass "too few descriptors are told as such" ;;
 *) die "too few descriptors: $(limits held "$MNT" 0 200)" ;;
 esac
+wait_for 10 "the descriptors to be free again" closed
 equal "and are enough again later" right "$(limits each "$MNT" 300 200)"
 stop fs
 
