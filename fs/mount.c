@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,57 +10,36 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "fs/mountinfo.h"
+
 /* A person who mounted over and over again has this many dead mounts at most. */
 #define DEAD_MAX 64
 
-struct entry {
-    int id;
-    char path[PATH_MAX];
-    char type[64];
+/* The uppermost mount at `path`: the last of them. */
+struct top {
+    const char *path;
+    bool found;
+    struct mountinfo mount;
 };
 
-/* proc_pid_mountinfo(5): blanks, tabs, newlines and backslashes in a path are \ooo. */
-static void unescape(char *text)
+static void keep_top(void *arg, const struct mountinfo *mount)
 {
-    char *out = text;
-    for (const char *in = text; *in; out++) {
-        unsigned value;
-        if (*in == '\\' && sscanf(in + 1, "%3o", &value) == 1) {
-            *out = (char)value;
-            in += 4;
-        } else {
-            *out = *in++;
-        }
-    }
-    *out = '\0';
+    struct top *top = arg;
+    if (strcmp(mount->path, top->path) != 0)
+        return;
+    top->mount = *mount;
+    top->found = true;
 }
 
-static bool parse_entry(char *line, struct entry *ret_entry)
+static bool top_mount(
+    const char *path, struct mountinfo *ret_mount, bool *ret_found, struct err *err)
 {
-    const char *tail = strstr(line, " - ");
-    if (!tail || sscanf(line, "%d %*d %*s %*s %4095s", &ret_entry->id, ret_entry->path) != 2 ||
-        sscanf(tail + 3, "%63s", ret_entry->type) != 1)
+    struct top top = {.path = path};
+    if (!mountinfo_each(keep_top, &top, err))
         return false;
-    unescape(ret_entry->path);
-    return true;
-}
-
-/* The uppermost mount at the path: the last of them. *ret_found = false: nothing is mounted there. */
-static bool top_mount(const char *path, struct entry *ret_entry, bool *ret_found, struct err *err)
-{
-    FILE *file = fopen("/proc/self/mountinfo", "re");
-    if (!file)
-        return err_set_errno(err, ERR_CONFIG, "open /proc/self/mountinfo (is /proc mounted?)");
-    auto_free char *line = NULL;
-    size_t size = 0;
-    struct entry entry;
-    *ret_found = false;
-    while (getline(&line, &size, file) > 0)
-        if (parse_entry(line, &entry) && strcmp(entry.path, path) == 0) {
-            *ret_entry = entry;
-            *ret_found = true;
-        }
-    fclose(file);
+    *ret_found = top.found;
+    if (top.found)
+        *ret_mount = top.mount;
     return true;
 }
 
@@ -90,7 +68,7 @@ bool mount_clear_dead(const char *mountpoint, struct err *err)
 {
     for (int i = 0; i < DEAD_MAX; i++) {
         struct stat st;
-        struct entry top;
+        struct mountinfo top;
         bool found;
         if (!top_mount(mountpoint, &top, &found, err))
             return false;
@@ -115,7 +93,7 @@ bool mount_fuse(
     const char *source, const char *mountpoint, int *ret_fuse_fd, int *ret_id, struct err *err)
 {
     char options[128];
-    struct entry top;
+    struct mountinfo top;
     bool found;
     auto_fd int fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
     if (fd < 0)
@@ -143,7 +121,7 @@ bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err)
 
 bool mount_end(const char *mountpoint, int id, bool detach, struct err *err)
 {
-    struct entry top;
+    struct mountinfo top;
     bool found;
     if (!top_mount(mountpoint, &top, &found, err))
         return false;

@@ -516,8 +516,9 @@ static void explain(const struct http_call *call, CURLcode result, struct err *e
 static void finish(struct http_call *call, CURLcode result)
 {
     struct err err = ERR_INIT;
-    struct http_response response = {
-        .body = buf_bytes(&call->body), .elapsed_ms = loop_now_ms() - call->started_ms};
+    struct http_response response = {.body = buf_bytes(&call->body),
+        .date = call->received.date,
+        .elapsed_ms = loop_now_ms() - call->started_ms};
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
     memcpy(response.content_type, call->received.content_type, sizeof response.content_type);
     memcpy(response.set_cookie, call->received.set_cookie, sizeof response.set_cookie);

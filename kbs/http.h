@@ -44,6 +44,7 @@ struct http_response {
     /* "name=value; name=value" of all Set-Cookie lines without attributes, as `cookie` of a later
      * request takes it; "" for none. */
     char set_cookie[512];
+    int64_t date; /* unix seconds by the server's clock; 0: it did not say */
     int64_t elapsed_ms;
 };
 

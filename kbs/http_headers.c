@@ -2,6 +2,7 @@
 #include "kbs/http_headers.h"
 
 #include <strings.h>
+#include <time.h>
 
 /* The value of the line if it is header `name`. */
 static bool value_of(struct bytes line, const char *name, struct bytes *ret_value)
@@ -53,6 +54,20 @@ static void keep_cookie(struct http_headers *headers, struct bytes value)
     headers->set_cookie[used + gap + pair.len] = '\0';
 }
 
+static void keep_date(struct http_headers *headers, struct bytes value)
+{
+    char text[30];
+    struct tm when = {0};
+    if (value.len != sizeof text - 1)
+        return;
+    memcpy(text, value.data, value.len);
+    text[value.len] = '\0';
+    const char *end =
+        strptime(text, "%a, %d %b %Y %H:%M:%S GMT", &when); /* the locale is "C": nobody sets one */
+    if (end && *end == '\0')
+        headers->date = timegm(&when);
+}
+
 bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err)
 {
     struct bytes value;
@@ -70,6 +85,8 @@ bool http_headers_line(struct http_headers *headers, struct bytes line, struct e
         keep_content_type(headers, value);
     else if (value_of(line, "Set-Cookie", &value))
         keep_cookie(headers, value);
+    else if (value_of(line, "Date", &value))
+        keep_date(headers, value);
     return true;
 }
 

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header lines of an HTTP answer: counted, capped, and the two that are kept. Lines come one at a time as libcurl delivers
+ * The header lines of an HTTP answer: counted, capped, and the three that are kept. Lines come one at a time as libcurl delivers
  * them (with their CRLF). A new status line (after a 1xx answer) forgets what was kept, not what was counted.
  */
 #pragma once
+
+#include <stdint.h>
 
 #include "crypt/base/bytes.h"
 #include "crypt/base/err.h"
@@ -17,6 +19,8 @@ struct http_headers {
     /* "name=value; name=value" of all Set-Cookie lines (RFC 6265 section 5.2), as one Cookie header;
      * a pair that could not be sent back is left out. */
     char set_cookie[512];
+    int64_t
+        date; /* unix seconds by the server's clock (RFC 9110 section 5.6.7, IMF-fixdate); 0: none, or another form */
 };
 
 /* ERR_FORMAT when over a limit. */

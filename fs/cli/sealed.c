@@ -22,6 +22,7 @@ static const struct cli_command *const commands[] = {
     &tool_attest,
     &tool_enroll,
     &tool_exec,
+    &tool_doctor,
     &tool_flush,
     &tool_status,
     &tool_kbs_init,

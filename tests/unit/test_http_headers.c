@@ -25,6 +25,22 @@ static void what_is_kept(void **state)
     assert_int_equal(headers.count, 5);
 }
 
+static void the_date_is_read_in_its_one_form(void **state)
+{
+    (void)state;
+    static const char *const bad[] = {"Date: Monday, 23-Nov-26 05:10:22 GMT\r\n",
+        "Date: Mon Nov 23 05:10:22 2026\r\n", "Date: Mon, 23 Nov 2026 05:10:22 CET\r\n",
+        "Date: Mon, 23 Nov 2026 25:10:22 GMT\r\n", "Date:\r\n"};
+    struct http_headers headers = {0};
+    struct err err = ERR_INIT;
+    feed(&headers, bad, ARRAY_LEN(bad));
+    assert_int_equal(headers.date, 0);
+    assert_done(
+        http_headers_line(&headers, bytes_str("date: Mon, 23 Nov 2026 05:10:22 GMT\r\n"), &err),
+        &err);
+    assert_int_equal(headers.date, 1795410622);
+}
+
 static void cookies_are_joined(void **state)
 {
     (void)state;
@@ -144,6 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_kept),
+        cmocka_unit_test(the_date_is_read_in_its_one_form),
         cmocka_unit_test(cookies_are_joined),
         cmocka_unit_test(cookies_that_cannot_be_sent_back_are_left_out),
         cmocka_unit_test(a_final_answer_forgets_the_interim_one),
