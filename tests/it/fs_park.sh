@@ -7,12 +7,13 @@ seal slow 'sealed.2000.slow answer'
 seal warm 'sealed.0.warm'
 seal dead 'sealed.600000.never'
 seal refuse 'sealed.20.!unreachable'
-for i in $(seq 1000); do printf 'sealed.3000.cold%s' "$i" >"$SRC/cold$i"; done
+for i in $(seq 1000); do printf 'sealed.200.?%s' "$DIR/gate" >"$SRC/cold$i"; done
+chmod 755 "$DIR"
 printf 'plain\n' >"$SRC/plain"
-mount_fake open_timeout=20s,error_ttl=2s
+mount_fake open_timeout=5m,error_ttl=1m
 cat "$MNT/warm" >/dev/null
 
-check "a thousand opens by 32 processes, and everything else at once" python3 "$HERE/fs_park.py" crowd "$MNT"
+check "a thousand opens by 32 processes, and everything else at once" python3 "$HERE/fs_park.py" crowd "$MNT" "$DIR/fs.log" "$DIR/gate"
 equal "one resolution for each file" 1000 "$(grep -c '^resolve cold' "$DIR/fs.log")"
 check "hundreds wait for one secret" python3 "$HERE/fs_park.py" same "$MNT/slow"
 equal "which is resolved once" 1 "$(resolved slow)"
