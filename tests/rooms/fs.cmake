@@ -1,4 +1,6 @@
 sealed_unit(path fs_monitor)
+sealed_unit(glob fs_monitor)
+sealed_unit(cgroup fs_monitor)
 sealed_unit(slots fs_monitor)
 sealed_unit(binary fs_monitor)
 sealed_unit(state fs_monitor)
