@@ -4,11 +4,12 @@
 #include <poll.h>
 #include <pthread.h>
 
+#include "fs/thread.h"
+
 #define GATHER_MS  10
 #define SIZE_FIRST 64
 /* How far back a node is looked for: what is opened in a loop is near the end. */
-#define LOOK_BACK  64
-#define STACK_SIZE (512u * 1024u)
+#define LOOK_BACK 64
 
 struct invalidator {
     invalidate_fn *fn;
@@ -97,18 +98,4 @@ bool invalidator_new(
 bool invalidator_run(struct invalidator *invalidator, struct err *err)
 {
     return thread_start(invalidator_main, invalidator, err);
-}
-
-bool thread_start(void *(*main)(void *arg), void *arg, struct err *err)
-{
-    pthread_attr_t attr;
-    pthread_t thread;
-    pthread_attr_init(&attr);
-    pthread_attr_setstacksize(&attr, STACK_SIZE);
-    pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&thread, &attr, main, arg);
-    pthread_attr_destroy(&attr);
-    if (failed)
-        return err_set_at(err, ERR_NOMEM, failed, __FILE__, __LINE__, "start a thread");
-    return true;
 }

@@ -19,6 +19,3 @@ bool invalidator_new(
 bool invalidator_run(struct invalidator *invalidator, struct err *err) MUST_CHECK;
 /* Any thread. */
 void invalidator_add(struct invalidator *invalidator, uint64_t node);
-
-/* A detached thread with a stack of a size that suits a process whose memory is locked. */
-bool thread_start(void *(*main)(void *arg), void *arg, struct err *err) MUST_CHECK;

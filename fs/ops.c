@@ -10,6 +10,7 @@
 #include "fs/greeting.h"
 #include "fs/invalidator.h"
 #include "fs/orphans.h"
+#include "fs/thread.h"
 
 /* Room for a request: the kernel wants max_write (which libfuse makes the bound of a read as well) and a header. */
 #define REQUEST_SIZE (REPLY_SIZE + 4096u)

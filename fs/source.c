@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <linux/magic.h>
 #include <string.h>
-#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fs/acl.h"
+#include "fs/local_fs.h"
 
 /* Enough to see through leading blanks. */
 #define HEAD_SIZE 512
@@ -18,7 +17,6 @@
 #define TICK_NS 20000000
 /* A file system that keeps whole seconds only (or two of them, as FAT does). */
 #define COARSE_NS 2100000000
-#define ZFS_MAGIC 0x2fc12fc1
 
 struct blob *blob_ref(struct blob *blob)
 {
@@ -61,24 +59,10 @@ static int64_t ns_of(const struct timespec *time)
     return (int64_t)time->tv_sec * 1000000000 + time->tv_nsec;
 }
 
-static bool keeps_ctime(int fd)
-{
-    static const uint32_t known[] = {EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC,
-        TMPFS_MAGIC, RAMFS_MAGIC, OVERLAYFS_SUPER_MAGIC, F2FS_SUPER_MAGIC, ZFS_MAGIC,
-        SQUASHFS_MAGIC, ISOFS_SUPER_MAGIC};
-    struct statfs fs;
-    if (fstatfs(fd, &fs) < 0)
-        return false;
-    for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if ((uint32_t)fs.f_type == known[i])
-            return true;
-    return false;
-}
-
 static bool is_settled(const struct pin *pin, const struct timespec *asked_at)
 {
     int64_t margin = pin->st.st_ctim.tv_nsec == 0 ? COARSE_NS : TICK_NS;
-    return ns_of(&pin->st.st_ctim) + margin < ns_of(asked_at) && keeps_ctime(pin->fd);
+    return ns_of(&pin->st.st_ctim) + margin < ns_of(asked_at) && local_fs(pin->fd);
 }
 
 static bool read_target(struct pin *pin, struct err *err)

@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The monitor's witness: says who a caller is (fs/caller.h) and writes the audit. It has threads of its own, one for each socket (a
+ * lane) that the worker asked for, so neither a source on a hanging file system nor a slow disk below the audit holds up a look.
+ *
+ * Threads do not survive execve(2), nor do lanes: after the monitor executed itself the worker finds its lanes closed and asks
+ * for new ones. What it asks is not trusted: a message that is not one ends its lane.
+ */
+#pragma once
+
+#include "crypt/base/err.h"
+
+#define WITNESS_LANES_MAX 8
+/* How long a record that must be written waits for a full journal. */
+#define WITNESS_JOURNAL_MS 500
+
+struct witness;
+
+struct witness_conf {
+    const char *file; /* NULL: none */
+    int64_t rotate_size, rotate_keep;
+    const char *journal; /* path of its socket; NULL: none */
+    bool required;       /* a sink that is not there is an error; otherwise a warning */
+    bool execs;          /* it has what fs/exec_watch.h needs, or may try */
+};
+
+/* Opens the sinks. */
+bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)
+    MUST_CHECK;
+/* One more lane: *ret_fd is the worker's end, blocking. ERR_BUSY when there are too many. Call with all signals of the process
+ * blocked that its loop wants: the new thread inherits that. */
+bool witness_lane(struct witness *witness, int *ret_fd, struct err *err) MUST_CHECK;
