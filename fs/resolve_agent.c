@@ -73,16 +73,21 @@ static void call_attest_start(void *arg)
     struct resolver_call *call = arg;
     struct err err = ERR_INIT;
     struct resolve_sealed *self = call->owner;
-    struct attest_wait *wait = self->kbs ? malloc(sizeof *wait) : NULL;
+    static const struct kbs_uri anything = {.host = ""};
+    struct kbs_client *client;
+    if (!brokers_find(self->brokers, &anything, &client, &err)) {
+        call_fail(call, &err);
+        return;
+    }
+    struct attest_wait *wait = malloc(sizeof *wait);
     if (!wait) {
-        self->kbs ? err_nomem(&err) : resolve_no_kbs(&err);
+        err_nomem(&err);
         call_fail(call, &err);
         return;
     }
     *wait = (struct attest_wait){self->waits, self, call};
     self->waits = wait;
-    if (!kbs_client_attest(
-            self->kbs, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
+    if (!kbs_client_attest(client, call->deadline_ms - loop_now_ms(), call_attested, wait, &err)) {
         wait_unlink(wait);
         free(wait);
         call_fail(call, &err);
@@ -99,25 +104,58 @@ void resolver_forget(struct resolver *resolver, bool token)
 {
     struct resolve_sealed *self = resolve_self(resolver);
     resolve_keys_drop(&self->keys, NULL);
-    if (token && self->kbs)
-        kbs_client_forget(self->kbs);
+    const char *name;
+    for (size_t i = 0; token && i < brokers_count(self->brokers); i++)
+        kbs_client_forget(brokers_at(self->brokers, i, &name));
+}
+
+/* A broker beside the default one, as it stands. */
+static bool describe_broker(
+    const struct kbs_client *client, const char *name, json_t *list, struct err *err)
+{
+    struct kbs_client_state state;
+    json_t *json = NULL;
+    kbs_client_state(client, &state);
+    if (!json_build(&json, err, "{s:s,s:s,s:b,s:b,s:I,s:I,s:I,s:I}", "name", name, "url",
+            state.url ? state.url : "", "token", state.has_token, "token_affirming",
+            state.token_affirming, "token_expires_at", (json_int_t)state.token_expires_at,
+            "handshakes", (json_int_t)state.handshakes, "handshakes_failed",
+            (json_int_t)state.handshakes_failed, "fetches", (json_int_t)state.fetches))
+        return false;
+    return json_array_append_new(list, json) == 0 || err_nomem(err);
+}
+
+static bool describe_brokers(const struct brokers *brokers, json_t **ret_list, struct err *err)
+{
+    auto_json *list = json_array();
+    if (!list)
+        return err_nomem(err);
+    for (size_t i = 0; i < brokers_count(brokers); i++) {
+        const char *name;
+        struct kbs_client *client = brokers_at(brokers, i, &name);
+        if (name && !describe_broker(client, name, list, err))
+            return false;
+    }
+    *ret_list = take_ptr(list);
+    return true;
 }
 
 bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err)
 {
     struct resolve_sealed *self = resolve_self(resolver);
     struct kbs_client_state state = {0};
-    auto_json *changed = NULL;
-    if (self->kbs)
-        kbs_client_state(self->kbs, &state);
-    if (!resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
+    auto_json *changed = NULL, *others = NULL;
+    if (brokers_default(self->brokers))
+        kbs_client_state(brokers_default(self->brokers), &state);
+    if (!describe_brokers(self->brokers, &others, err) ||
+        !resolve_changes(state.accepted_evidence, state.latest_evidence, &changed, err))
         return false;
-    return json_build(ret_json, err, "{s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:O}", "url",
+    return json_build(ret_json, err, "{s:s,s:b,s:b,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "url",
         state.url ? state.url : "", "token", state.has_token, "token_affirming",
         state.token_affirming, "token_expires_at", (json_int_t)state.token_expires_at, "handshakes",
         (json_int_t)state.handshakes, "handshakes_failed", (json_int_t)state.handshakes_failed,
         "fetches", (json_int_t)state.fetches, "since", (json_int_t)state.accepted_at, "changed",
-        changed);
+        changed, "brokers", others);
 }
 
 void resolve_waits_free(struct resolve_sealed *self)

@@ -83,11 +83,6 @@ bool call_resource(struct resolver_call *call, const char *uri, struct err *err)
     return true;
 }
 
-bool resolve_no_kbs(struct err *err)
-{
-    return err_set(err, ERR_CONFIG, "no key broker is configured: set url in section [kbs]");
-}
-
 /* A broker whose answers make no sense is no fault of the sealed file: EBADMSG would send people to the wrong place. */
 bool resolve_blame_broker(struct err *err)
 {
@@ -99,13 +94,14 @@ bool resolve_blame_broker(struct err *err)
 bool call_fetch(struct resolver_call *call, const char *uri, kbs_fetch_fn *fn, struct err *err)
 {
     struct kbs_uri parsed;
+    struct kbs_client *client;
     int64_t left = call->deadline_ms - loop_now_ms();
     if (!kbs_uri_parse(uri, &parsed, err) || !call_resource(call, uri, err))
         return false;
-    if (!call->owner->kbs)
-        return resolve_no_kbs(err);
+    if (!brokers_find(call->owner->brokers, &parsed, &client, err))
+        return false;
     if (left <= 0)
         return err_set(err, ERR_TIMEOUT, "no time left to fetch %s", uri);
-    return kbs_client_fetch(call->owner->kbs, &parsed, left, fn, call, &call->fetch, err) ||
+    return kbs_client_fetch(client, &parsed, left, fn, call, &call->fetch, err) ||
            resolve_blame_broker(err);
 }

@@ -2,6 +2,8 @@
 /* From configuration to the product's resolver: the other side of the seam in fs/resolver_make.h. */
 #include "fs/resolver_make.h"
 
+#include <stdlib.h>
+
 #include "fs/resolve_sealed.h"
 
 static const char *const *list_items(const struct conf_list *list)
@@ -10,27 +12,49 @@ static const char *const *list_items(const struct conf_list *list)
 }
 
 /* Of several URLs the first may hang: the time of one open must do for the next one, too. */
-static int64_t request_timeout(const struct sealedfs_conf *conf)
+static int64_t request_timeout(const struct sealedfs_conf *conf, const struct conf_kbs *kbs)
 {
     int64_t half = conf->secrets.open_timeout_ms / 2;
-    bool several = conf->kbs.urls.count > 1;
-    return several && half < conf->kbs.request_timeout_ms ? half : conf->kbs.request_timeout_ms;
+    return kbs->urls.count > 1 && half < kbs->request_timeout_ms ? half : kbs->request_timeout_ms;
+}
+
+static struct http_conf http_conf(const struct conf_kbs *kbs)
+{
+    return (struct http_conf){.ca_file = kbs->ca_file,
+        .pinned_key = kbs->pinned_key,
+        .proxy = kbs->proxy,
+        .proxy_credential = kbs->proxy_credential,
+        .no_proxy = list_items(&kbs->no_proxy),
+        .no_proxy_count = kbs->no_proxy.count,
+        .allow_plain = kbs->allow_plain};
+}
+
+static struct broker_conf broker_conf(const struct sealedfs_conf *conf, const struct conf_kbs *kbs)
+{
+    return (struct broker_conf){.name = kbs->name,
+        .hosts = list_items(&kbs->hosts),
+        .host_count = kbs->hosts.count,
+        .client = {.urls = list_items(&kbs->urls),
+            .url_count = kbs->urls.count,
+            .http = http_conf(kbs),
+            .attest_socket = conf->attest.socket,
+            .tee = conf->attest.tee,
+            .request_timeout_ms = request_timeout(conf, kbs),
+            .attest_timeout_ms = conf->attest.timeout_ms}};
 }
 
 bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
+    auto_free struct broker_conf *brokers = calloc(conf->brokers.count + 1, sizeof *brokers);
+    if (!brokers)
+        return err_nomem(err);
+    brokers[0] = broker_conf(conf, &conf->kbs);
+    for (size_t i = 0; i < conf->brokers.count; i++)
+        brokers[i + 1] = broker_conf(conf, &conf->brokers.items[i]);
     struct resolve_sealed_conf sealed = {
-        .kbs = {.urls = list_items(&conf->kbs.urls),
-            .url_count = conf->kbs.urls.count,
-            .http = {.ca_file = conf->kbs.ca_file,
-                .pinned_key = conf->kbs.pinned_key,
-                .proxy = conf->kbs.proxy,
-                .allow_plain = conf->kbs.allow_plain},
-            .attest_socket = conf->attest.socket,
-            .tee = conf->attest.tee,
-            .request_timeout_ms = request_timeout(conf),
-            .attest_timeout_ms = conf->attest.timeout_ms},
+        .brokers = brokers,
+        .broker_count = conf->brokers.count + 1,
         .signature_optional = conf->secrets.signature == SIGNATURE_OPTIONAL,
         .context_required = conf->secrets.context == CONTEXT_REQUIRED,
         .context_prefix = conf->secrets.context_prefix,
@@ -39,7 +63,7 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
         .signer_dir = conf->secrets.signer_files,
         .vault_prefixes = list_items(&conf->secrets.vault_prefixes),
         .vault_prefix_count = conf->secrets.vault_prefixes.count,
-        .keep_ms = conf->kbs.keep_ms,
+        .keep_ms = conf->keep_ms,
     };
     return resolve_sealed_new(loop, &sealed, ret_resolver, err);
 }

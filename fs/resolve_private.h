@@ -31,7 +31,7 @@ struct resolver_call {
 struct resolve_sealed {
     struct resolver resolver; /* first: the interface */
     struct loop *loop;
-    struct kbs_client *kbs;
+    struct brokers *brokers;
     struct resolve_sealed_conf conf;
     struct resolve_keys keys;
     struct resolve_signers signers;
@@ -60,8 +60,7 @@ bool call_resource(struct resolver_call *call, const char *uri, struct err *err)
 /* Asks the key broker, for as long as the call may still take. */
 bool call_fetch(struct resolver_call *call, const char *uri, kbs_fetch_fn *fn, struct err *err)
     MUST_CHECK;
-/* Both return false. */
-bool resolve_no_kbs(struct err *err);
+/* Returns false. */
 bool resolve_blame_broker(struct err *err);
 
 /* resolve_agent.c: members of the interface. */

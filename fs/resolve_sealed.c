@@ -145,6 +145,15 @@ static bool signer_allowed(
         return err_set(err, ERR_CRYPTO,
             "signer %s is not among the configured signers; add it to signers= if it may sign",
             kid);
+    /* Whoever runs another broker may give secrets, but not by that sign those of all the others. */
+    struct kbs_client *client;
+    if (!brokers_find(self->brokers, uri, &client, err))
+        return false;
+    if (client != brokers_default(self->brokers))
+        return err_set(err, ERR_CRYPTO,
+            "signer %s is in another broker than the default one; name it in signers= if it may "
+            "sign",
+            kid);
     if (strcmp(uri->type, "signing-key") != 0)
         return err_set(err, ERR_CRYPTO,
             "signer %s is not a resource of type signing-key; name it in signers= if it may sign "
@@ -240,7 +249,7 @@ static void resolver_free(struct resolver *resolver)
     struct resolve_sealed *self = resolve_self(resolver);
     while (self->calls)
         call_free(self->calls);
-    kbs_client_free(self->kbs);
+    brokers_free(self->brokers);
     resolve_waits_free(self);
     resolve_keys_drop(&self->keys, NULL);
     resolve_signers_done(&self->signers);
@@ -265,7 +274,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         .forget = resolver_forget,
         .describe = resolver_describe,
         .free = resolver_free};
-    if (conf->kbs.url_count > 0 && !kbs_client_new(loop, &conf->kbs, &self->kbs, err)) {
+    if (!brokers_new(loop, conf->brokers, conf->broker_count, &self->brokers, err)) {
         resolver_free(&self->resolver);
         return false;
     }

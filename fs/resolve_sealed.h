@@ -7,16 +7,17 @@
 #pragma once
 
 #include "fs/resolver.h"
-#include "kbs/client.h"
+#include "kbs/brokers.h"
 
 struct resolve_sealed_conf {
-    struct kbs_client_conf kbs;
+    const struct broker_conf *brokers; /* used only while it is made, but for name and hosts */
+    size_t broker_count;
     bool signature_optional;    /* unsigned sealed strings open too */
     bool context_required;      /* false: only compared when the secret names one */
     const char *context_prefix; /* put before the path; "" or NULL for none */
     const char *const
-        *signers; /* kid URIs that may sign; none: any resource of type "signing-key" */
-    size_t signer_count;
+        *signers;           /* kid URIs that may sign; none: any resource of type "signing-key" */
+    size_t signer_count;    /* of the default broker then */
     const char *signer_dir; /* public JWK files that a kid without scheme names; NULL: none */
     const char *const
         *vault_prefixes; /* URI prefixes that a vault name must have one of; none: any */

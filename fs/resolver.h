@@ -48,7 +48,7 @@ struct resolver {
      * call attests anew. */
     void (*forget)(struct resolver *self, bool token);
     /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
-     * seconds of the accepted evidence} */
+     * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);
     void (*free)(struct resolver *self); /* cancels without calling back */
 };

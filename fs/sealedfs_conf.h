@@ -72,17 +72,23 @@ struct conf_rule {
     struct conf_list paths, users, groups, cgroups, pods, containers, exes, exe_sha256;
 };
 
+/* [kbs], the default broker, and [kbs:NAME], further ones. */
+struct conf_kbs {
+    char *name;             /* NULL: the default one */
+    struct conf_list hosts; /* what stands for it in kbs://HOST/… */
+    struct conf_list urls;  /* replicas; none in [kbs]: there is no default broker */
+    char *ca_file;          /* PEM; NULL: the system's store */
+    char *pinned_key;       /* "sha256//base64[;...]", or NULL */
+    char *proxy;            /* NULL: none */
+    char *proxy_credential; /* file that holds user:password, or NULL */
+    struct conf_list no_proxy;
+    bool allow_plain;
+    int64_t request_timeout_ms;
+};
+
 struct sealedfs_conf {
-    struct {
-        struct conf_list
-            urls;      /* replicas of one KBS; none: every sealed file is refused with ERR_CONFIG */
-        char *ca_file; /* PEM; NULL: the system's store */
-        char *pinned_key; /* "sha256//base64[;...]", or NULL */
-        char *proxy;      /* NULL: none */
-        bool allow_plain;
-        int64_t request_timeout_ms;
-        int64_t keep_ms; /* signing and wrapping keys are kept this long between resolutions */
-    } kbs;
+    struct conf_kbs kbs;
+    int64_t keep_ms; /* signing and wrapping keys are kept this long between resolutions */
     struct {
         char *socket;
         char *tee; /* NULL: ask attestd */
@@ -122,6 +128,7 @@ struct sealedfs_conf {
     struct {
         char *listen; /* absolute path of a socket, or address:port on loopback; NULL: no metrics */
     } metrics;
+    CONF_ITEMS(struct conf_kbs) brokers;
     CONF_ITEMS(struct conf_mount) mounts;
     CONF_ITEMS(struct conf_source) sources;
     CONF_ITEMS(struct conf_file) files;

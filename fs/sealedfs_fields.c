@@ -18,19 +18,32 @@ static const char *const audits[] = {"off", "best-effort", "required", NULL};
 
 #define AT(member) offsetof(struct sealedfs_conf, member)
 
+#define KBS_FIELDS(type, at)                                                                    \
+    {"kbs", "ca_file", CONF_PATH, offsetof(type, at ca_file),                                   \
+        .help = "certificates that may sign the broker's (PEM); default: the system's"},        \
+        {"kbs", "pinned_key", CONF_TEXT, offsetof(type, at pinned_key),                         \
+            .help = "public key of the broker, sha256//BASE64, several with ;"},                \
+        {"kbs", "proxy", CONF_TEXT, offsetof(type, at proxy),                                   \
+            .help = "HTTP proxy, http://host:port; default: none"},                             \
+        {"kbs", "proxy_credential", CONF_CREDENTIAL, offsetof(type, at proxy_credential),       \
+            .help = "file with user:password for the proxy"},                                   \
+        {"kbs", "no_proxy", CONF_LIST, offsetof(type, at no_proxy),                             \
+            .help = "hosts and domains that are reached without the proxy"},                    \
+        {"kbs", "allow_plain", CONF_BOOL, offsetof(type, at allow_plain), .text_default = "no", \
+            .help = "take http:// to other hosts than loopback"},                               \
+    {                                                                                           \
+        "kbs", "request_timeout", CONF_DURATION, offsetof(type, at request_timeout_ms), 100,    \
+            10 * MINUTE, .text_default = "10s",                                                 \
+                         .help = "one HTTP request, with several URLs the tries together"       \
+    }
+
 static const struct conf_field fields[] = {
+    {"kbs", "host", CONF_LIST, AT(kbs.hosts),
+        .help = "names that stand for this broker as well, in kbs://HOST/repository/type/tag"},
     {"kbs", "url", CONF_LIST, AT(kbs.urls),
         .help = "the key broker, https://host:port; several replicas of it are tried in turn"},
-    {"kbs", "ca_file", CONF_PATH, AT(kbs.ca_file),
-        .help = "certificates that may sign the broker's (PEM); default: the system's"},
-    {"kbs", "pinned_key", CONF_TEXT, AT(kbs.pinned_key),
-        .help = "public key of the broker, sha256//BASE64, several with ;"},
-    {"kbs", "proxy", CONF_TEXT, AT(kbs.proxy), .help = "HTTP proxy; default: none"},
-    {"kbs", "allow_plain", CONF_BOOL, AT(kbs.allow_plain), .text_default = "no",
-        .help = "take http:// to other hosts than loopback"},
-    {"kbs", "request_timeout", CONF_DURATION, AT(kbs.request_timeout_ms), 100, 10 * MINUTE,
-        .text_default = "10s", .help = "one HTTP request, with several URLs the tries together"},
-    {"kbs", "keep", CONF_DURATION, AT(kbs.keep_ms), 0, DAY, .text_default = "5m",
+    KBS_FIELDS(struct sealedfs_conf, kbs.),
+    {"kbs", "keep", CONF_DURATION, AT(keep_ms), 0, DAY, .text_default = "5m",
         .help = "how long signing and wrapping keys are kept; 0s: not at all"},
     {"attest", "socket", CONF_PATH, AT(attest.socket), .text_default = "/run/sealedfs/attestd.sock",
         .help = "socket of sealed-attestd"},
@@ -108,6 +121,15 @@ static const struct conf_field fields[] = {
                     "changes"                                                                    \
     }
 
+static const struct conf_field kbs_fields[] = {
+    {"kbs", "host", CONF_LIST, offsetof(struct conf_kbs, hosts), .required = true,
+        .help = "what stands for this broker in kbs://HOST/repository/type/tag; nothing else is "
+                "asked there"},
+    {"kbs", "url", CONF_LIST, offsetof(struct conf_kbs, urls), .required = true,
+        .help = "https://host:port; several replicas of it are tried in turn"},
+    KBS_FIELDS(struct conf_kbs, ),
+};
+
 #define OF(member) offsetof(struct conf_mount, member)
 static const struct conf_field mount_fields[] = {
     {"mount", "path", CONF_PATH, OF(path), .required = true, .help = "the mount point"},
@@ -177,6 +199,8 @@ static const struct conf_field rule_fields[] = {
     }
 
 static const struct conf_section sections[] = {
+    ITEMS("kbs", brokers, struct conf_kbs, kbs_fields,
+        "a further key broker, for resources that name its host"),
     ITEMS("mount", mounts, struct conf_mount, mount_fields,
         "a mount point; the command line's SOURCE MOUNTPOINT is one more"),
     ITEMS("source", sources, struct conf_source, source_fields, "a directory that is mirrored"),

@@ -1,63 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/http.h"
 
-#include <curl/curl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
 #include <stdio.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 
-#include "kbs/http_headers.h"
-#include "kbs/origin.h"
-#include "kbs/trust.h"
+#include "kbs/http_private.h"
 #include "kbs/wiping.h"
 
 #define CONNECTIONS_MAX    8L
 #define CONNECT_DEFAULT_MS 10000
-
-/* A descriptor that curl wants to hear of. */
-struct sock {
-    LIST_ENTRY(sock) link;
-    struct http *http;
-    struct loop_watch *watch;
-    int fd;
-};
-
-struct http {
-    struct loop *loop;
-    struct loop_timer *timer;
-    CURLM *multi;
-    X509_STORE *store; /* NULL when only pinned keys count */
-    char *ca_file, *pinned_key, *proxy, *user_agent;
-    bool allow_plain;
-    long connect_timeout_ms;
-    LIST_HEAD(, http_call) calls;
-    LIST_HEAD(, sock) socks;
-    struct sock *acting; /* whose event is being handled, unless it was removed meanwhile */
-    bool *freed;         /* set to true by http_free, for the function that is calling back */
-};
-
-struct http_call {
-    LIST_ENTRY(http_call) link;
-    struct http *http;
-    CURL *easy;
-    struct curl_slist *headers;
-    struct loop_timer *deadline;
-    char origin[ORIGIN_SIZE]; /* "https://host:port", for errors */
-    char error[CURL_ERROR_SIZE];
-    struct err failed; /* set by a callback that stopped the transfer */
-    struct http_headers received;
-    struct buf body;
-    struct secret *secret_body;
-    size_t sent; /* of secret_body */
-    int64_t started_ms, timeout_ms;
-    bool delivering;
-    http_fn *fn;
-    void *arg;
-};
 
 /* -- setting up -------------------------------------------------------------------------------- */
 
@@ -180,13 +135,17 @@ bool http_new(
     AUTO(http_free) struct http *http = calloc(1, sizeof *http);
     if (!http)
         return err_nomem(err);
+    struct proxy_conf proxy = {.url = conf->proxy,
+        .credential = conf->proxy_credential,
+        .except = conf->no_proxy,
+        .except_count = conf->no_proxy_count};
     http->loop = loop;
     http->allow_plain = conf->allow_plain;
     http->connect_timeout_ms =
         conf->connect_timeout_ms > 0 ? (long)conf->connect_timeout_ms : CONNECT_DEFAULT_MS;
     if (!copy_text(conf->ca_file, &http->ca_file, err) ||
         !copy_text(conf->pinned_key, &http->pinned_key, err) ||
-        !copy_text(conf->proxy ? conf->proxy : "", &http->proxy, err) ||
+        !proxy_new(&proxy, &http->proxy, err) ||
         !copy_text(conf->user_agent ? conf->user_agent : "sealedfs/" SEALED_VERSION,
             &http->user_agent, err) ||
         !loop_timer_new(loop, on_timer, http, &http->timer, err))
@@ -194,8 +153,10 @@ bool http_new(
     /* With pinned keys alone the chain does not matter. */
     if ((conf->ca_file || !conf->pinned_key) && !trust_load(conf->ca_file, &http->store, err))
         return false;
+    const char *header = proxy_header(http->proxy);
+    http->proxy_headers = header ? curl_slist_append(NULL, header) : NULL;
     http->multi = curl_multi_init();
-    if (!http->multi)
+    if (!http->multi || (header && !http->proxy_headers))
         return err_nomem(err);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETFUNCTION, want_sock);
     curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
@@ -242,18 +203,30 @@ void http_free(struct http *http)
     trust_free(http->store);
     free(http->ca_file);
     free(http->pinned_key);
-    free(http->proxy);
+    curl_slist_free_all(http->proxy_headers);
+    proxy_free(http->proxy);
     free(http->user_agent);
     free(http);
 }
 
 /* -- a transfer -------------------------------------------------------------------------------- */
 
+/* The usual verification, and what it refused is kept for the text of the error. The client outlives its connections. */
+static int on_verify(X509_STORE_CTX *ctx, void *arg)
+{
+    struct http *http = arg;
+    int verdict = X509_verify_cert(ctx);
+    if (verdict != 1)
+        trust_note(ctx, &http->refused);
+    return verdict;
+}
+
 static CURLcode on_ssl_ctx(CURL *easy, void *ctx, void *arg)
 {
     struct http *http = arg;
     (void)easy;
     SSL_CTX_set1_cert_store(ctx, http->store);
+    SSL_CTX_set_cert_verify_callback(ctx, on_verify, http);
     return CURLE_OK;
 }
 
@@ -311,9 +284,13 @@ static CURLcode set_transport(struct http_call *call, const char *url)
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_NOSIGNAL, 1L);
     SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
-    SET(CURLOPT_PROXY,
-        http->proxy); /* "" keeps curl from asking the environment, as does the next */
+    /* "" keeps curl from asking the environment, as does the next */
+    SET(CURLOPT_PROXY, call->proxy ? call->proxy : "");
     SET(CURLOPT_NOPROXY, "");
+    SET(CURLOPT_HTTPPROXYTUNNEL, call->proxy ? 1L : 0L);
+    SET(CURLOPT_HEADEROPT, (long)CURLHEADER_SEPARATE); /* the token is not for the proxy */
+    if (call->proxy && http->proxy_headers)
+        SET(CURLOPT_PROXYHEADER, http->proxy_headers);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
@@ -426,8 +403,9 @@ static void on_deadline(void *arg)
     struct http *http = call->http;
     struct err err = ERR_INIT;
     bool freed = false;
-    err_set(&err, ERR_TIMEOUT, "%s: no answer within %lld ms", call->origin,
-        (long long)call->timeout_ms);
+    err_set(&err, ERR_TIMEOUT, "%s: no answer within %lld ms%s%s", call->origin,
+        (long long)call->timeout_ms, call->proxy ? ", by way of the proxy " : "",
+        call->proxy ? call->proxy : "");
     /* Out of curl first: nothing of it may run for a call that has ended. */
     curl_multi_remove_handle(http->multi, call->easy);
     http->freed = &freed;
@@ -436,81 +414,6 @@ static void on_deadline(void *arg)
         return;
     http->freed = NULL;
     call_free(call);
-}
-
-/* What each result of curl means, and what a person can do. Not listed: unreachable, in curl's words. */
-static const struct outcome {
-    CURLcode result;
-    enum err_code code;
-    const char *text;
-} outcomes[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, ERR_UNREACH,
-        "the host name cannot be resolved; check the URL and DNS"},
-    {CURLE_COULDNT_RESOLVE_PROXY, ERR_UNREACH, "the proxy's name cannot be resolved"},
-    {CURLE_OPERATION_TIMEDOUT, ERR_UNREACH, "no connection came about in time"},
-    {CURLE_GOT_NOTHING, ERR_UNREACH,
-        "the connection was closed without an answer (a broker with TLS is reached by https://)"},
-    {CURLE_RECV_ERROR, ERR_UNREACH, "the connection broke while waiting for the answer"},
-    {CURLE_SEND_ERROR, ERR_UNREACH, "the connection broke while sending"},
-    {CURLE_PARTIAL_FILE, ERR_UNREACH, "the connection broke in the middle of the answer"},
-    {CURLE_SSL_PINNEDPUBKEYNOTMATCH, ERR_UNREACH,
-        "its key is not the pinned one; if the KBS has a new key, set pinned_key= to it"},
-    {CURLE_UNSUPPORTED_PROTOCOL, ERR_FORMAT, "the answer is not HTTP/1.1"},
-    {CURLE_WEIRD_SERVER_REPLY, ERR_FORMAT, "the answer is not HTTP"},
-    {CURLE_BAD_CONTENT_ENCODING, ERR_FORMAT, "the answer is badly encoded"},
-    {CURLE_OUT_OF_MEMORY, ERR_NOMEM, "out of memory"},
-};
-
-static void explain_tls(const struct http_call *call, struct err *err)
-{
-    /* Also what curl starts from, before any chain was looked at. */
-    long verify = X509_V_ERR_UNSPECIFIED;
-    curl_easy_getinfo(call->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
-    /* A name that does not match has no code of OpenSSL, since curl compares names itself. */
-    if (strstr(call->error, "subject name") || strstr(call->error, "common name"))
-        verify = X509_V_ERR_HOSTNAME_MISMATCH;
-    if (call->http->store && verify != X509_V_OK && verify != X509_V_ERR_UNSPECIFIED)
-        trust_refusal(verify, call->origin, call->http->ca_file, err);
-    else if (strstr(call->error, "wrong version number"))
-        err_set(err, ERR_UNREACH,
-            "%s: it does not speak TLS; is the URL's port right, or is it an http:// one?",
-            call->origin);
-    else
-        err_set(err, ERR_UNREACH, "%s: no TLS connection: %s", call->origin, call->error);
-}
-
-static void explain(const struct http_call *call, CURLcode result, struct err *err)
-{
-    long sys_errno = 0;
-    if (call->failed.code != ERR_OK) {
-        *err = call->failed;
-        err_wrap(err, "%s", call->origin);
-        return;
-    }
-    if (result == CURLE_PEER_FAILED_VERIFICATION || result == CURLE_SSL_CONNECT_ERROR) {
-        explain_tls(call, err);
-        return;
-    }
-    if (result == CURLE_FILESIZE_EXCEEDED) {
-        err_set(
-            err, ERR_FORMAT, "%s: an answer of more than %zu bytes", call->origin, call->body.max);
-        return;
-    }
-    curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys_errno);
-    if (result == CURLE_COULDNT_CONNECT && sys_errno != 0) {
-        err_set_at(err, ERR_UNREACH, (int)sys_errno, __FILE__, __LINE__,
-            "%s: cannot connect (does the key broker run there, and are host and port of the URL "
-            "right?)",
-            call->origin);
-        return;
-    }
-    for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)
-        if (outcomes[i].result == result) {
-            err_set(err, outcomes[i].code, "%s: %s", call->origin, outcomes[i].text);
-            return;
-        }
-    err_set(err, ERR_UNREACH, "%s: %s", call->origin,
-        call->error[0] ? call->error : curl_easy_strerror(result));
 }
 
 static void finish(struct http_call *call, CURLcode result)
@@ -523,7 +426,7 @@ static void finish(struct http_call *call, CURLcode result)
     memcpy(response.content_type, call->received.content_type, sizeof response.content_type);
     memcpy(response.set_cookie, call->received.set_cookie, sizeof response.set_cookie);
     if (result != CURLE_OK)
-        explain(call, result, &err);
+        http_explain(call, result, &err);
     deliver(call, result == CURLE_OK ? &response : NULL, &err);
 }
 
@@ -566,6 +469,7 @@ bool http_send(struct http *http, const struct http_request *request, http_fn *f
     call->started_ms = loop_now_ms();
     call->body.max = request->response_max;
     memcpy(call->origin, origin, sizeof origin);
+    call->proxy = proxy_for(http->proxy, call->origin);
     LIST_INSERT_HEAD(&http->calls, call, link);
     if (request->secret_body)
         call->secret_body = secret_ref((struct secret *)(uintptr_t)request->secret_body);

@@ -2,7 +2,7 @@
 /*
  * HTTP(S) client on a loop; the only user of libcurl. TLS 1.2 or later; trust is a CA file (read once, at http_new) or pinned
  * public keys ("sha256//base64", then the certificate's chain does not matter but its key does) or both; plain http:// only to
- * loopback unless `allow_plain`. Connections are kept and reused. No redirects, no proxies from the environment unless configured, no
+ * loopback unless `allow_plain`. Connections are kept and reused. No redirects, no proxy but the configured one, whatever the environment says, no
  * netrc, only http and https. Response bodies and headers are capped; a request has a total deadline. Bodies are public data
  * (ciphertext, JSON); plaintext never passes here from the guest's side. Loop thread only.
  */
@@ -18,7 +18,11 @@ struct http_call;
 struct http_conf {
     const char *ca_file;    /* PEM; NULL: the system's store */
     const char *pinned_key; /* "sha256//…[;sha256//…]" or NULL */
-    const char *proxy;      /* NULL: none */
+    const char
+        *proxy; /* "http://host:port": every request goes through CONNECT there; NULL: none */
+    const char *proxy_credential; /* file with user:password, read once; NULL: none */
+    const char *const *no_proxy;  /* hosts, and domains with all below, that are reached directly */
+    size_t no_proxy_count;
     bool allow_plain;
     int64_t connect_timeout_ms; /* 0: 10 s */
     const char *user_agent;     /* NULL: "sealedfs/VERSION" */

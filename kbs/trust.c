@@ -4,9 +4,12 @@
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
+#include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "crypt/base/b64.h"
+#include "crypt/base/clock.h"
 #include "crypt/base/file.h"
 
 #define CA_FILE_MAX (4u * 1024 * 1024)
@@ -123,17 +126,52 @@ static const struct reason {
     {X509_V_ERR_CA_MD_TOO_WEAK, "its certificate is signed with a weak digest", REMEDY_ISSUE},
 };
 
-static bool tell(
-    const struct reason *reason, const char *origin, const char *ca_file, struct err *err)
+static bool read_time(const ASN1_TIME *time, int64_t *ret_seconds)
 {
+    struct tm parts;
+    if (!time || ASN1_TIME_to_tm(time, &parts) != 1)
+        return false;
+    *ret_seconds = (int64_t)timegm(&parts);
+    return true;
+}
+
+void trust_note(X509_STORE_CTX *ctx, struct trust_dates *ret_dates)
+{
+    const X509 *cert = X509_STORE_CTX_get_current_cert(ctx);
+    struct trust_dates dates = {
+        .of_issuer = X509_STORE_CTX_get_error_depth(ctx) > 0, .now = (int64_t)time(NULL)};
+    dates.known = cert && read_time(X509_get0_notBefore(cert), &dates.not_before) &&
+                  read_time(X509_get0_notAfter(cert), &dates.not_after);
+    *ret_dates = dates;
+}
+
+/* " (valid from … to …, and this machine's clock says …)" */
+static void show_dates(const struct trust_dates *dates, char *out, size_t size)
+{
+    char from[CLOCK_TEXT_SIZE], to[CLOCK_TEXT_SIZE], now[CLOCK_TEXT_SIZE];
+    out[0] = '\0';
+    if (!dates->known)
+        return;
+    clock_rfc3339(dates->not_before, from);
+    clock_rfc3339(dates->not_after, to);
+    clock_rfc3339(dates->now, now);
+    snprintf(out, size, " (%svalid from %s to %s, and this machine's clock says %s)",
+        dates->of_issuer ? "the one of its CA, " : "", from, to, now);
+}
+
+static bool tell(const struct reason *reason, const char *origin, const char *ca_file,
+    const struct trust_dates *dates, struct err *err)
+{
+    char when[200];
+    show_dates(dates, when, sizeof when);
     switch (reason->remedy) {
     case REMEDY_RENEW:
         return err_set(err, ERR_UNREACH,
-            "%s: %s; renew the certificate of the KBS, or set this machine's clock", origin,
-            reason->cause);
+            "%s: %s%s; renew the certificate of the KBS, or set this machine's clock", origin,
+            reason->cause, when);
     case REMEDY_CLOCK:
-        return err_set(
-            err, ERR_UNREACH, "%s: %s; is this machine's clock behind?", origin, reason->cause);
+        return err_set(err, ERR_UNREACH, "%s: %s%s; is this machine's clock behind?", origin,
+            reason->cause, when);
     case REMEDY_CA:
         return err_set(err, ERR_UNREACH,
             "%s: %s (trusted: %s); set ca_file= to the certificate of the KBS or of its CA", origin,
@@ -148,11 +186,12 @@ static bool tell(
     return err_set(err, ERR_UNREACH, "%s: %s; issue another for the KBS", origin, reason->cause);
 }
 
-bool trust_refusal(long verify_result, const char *origin, const char *ca_file, struct err *err)
+bool trust_refusal(long verify_result, const char *origin, const char *ca_file,
+    const struct trust_dates *dates, struct err *err)
 {
     for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
         if (reasons[i].result == verify_result)
-            return tell(&reasons[i], origin, ca_file, err);
+            return tell(&reasons[i], origin, ca_file, dates, err);
     return err_set(err, ERR_UNREACH, "%s: its certificate is refused: %s", origin,
         X509_verify_cert_error_string(verify_result));
 }

@@ -18,5 +18,14 @@ DEFINE_AUTO(X509_STORE, trust_free);
 /* "sha256//<44 characters of base64>", several separated by ";". ERR_CONFIG with the command that makes one. */
 bool trust_check_pin(const char *pinned_key, struct err *err) MUST_CHECK;
 
+/* When a certificate that was refused is valid, and what this machine's clock said then; unix seconds. */
+struct trust_dates {
+    bool known, of_issuer; /* it is not the peer's own certificate, but one above it */
+    int64_t not_before, not_after, now;
+};
+/* From a verification that just failed. */
+void trust_note(X509_STORE_CTX *ctx, struct trust_dates *ret_dates);
+
 /* An X509_V_ERR_… as cause and remedy. `ca_file` as given to trust_load. Sets ERR_UNREACH; false. */
-bool trust_refusal(long verify_result, const char *origin, const char *ca_file, struct err *err);
+bool trust_refusal(long verify_result, const char *origin, const char *ca_file,
+    const struct trust_dates *dates, struct err *err);

@@ -139,6 +139,9 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
         .http = {.ca_file = args->ca_file ? args->ca_file : conf.kbs.ca_file,
             .pinned_key = args->pinned_key ? args->pinned_key : conf.kbs.pinned_key,
             .proxy = conf.kbs.proxy,
+            .proxy_credential = conf.kbs.proxy_credential,
+            .no_proxy = (const char *const *)conf.kbs.no_proxy.items,
+            .no_proxy_count = conf.kbs.no_proxy.count,
             .allow_plain = args->plain || conf.kbs.allow_plain}};
     const char *attestd = args->attestd ? args->attestd : conf.attest.socket;
     if (!broker.url)

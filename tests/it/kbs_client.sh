@@ -182,8 +182,8 @@ tls() { # WHAT CERT "OPTION…" TEXT…
     told "$what" "$@"
 }
 BAD='{"unreachable":1}'
-tls "expired certificate" expired "--ca $CA" "$BAD" 'has expired' 'renew'
-tls "certificate not yet valid" early "--ca $CA" "$BAD" 'not yet valid' 'clock'
+tls "expired certificate" expired "--ca $CA" "$BAD" 'has expired (valid from 20' "and this machine's clock says 20" 'renew'
+tls "certificate not yet valid" early "--ca $CA" "$BAD" 'not yet valid (valid from 20' "and this machine's clock says 20" 'clock behind'
 tls "another name" name "--ca $CA" "$BAD" 'for another name'
 tls "unknown CA" unknown "--ca $CA" "$BAD" 'unknown CA' 'set ca_file='
 tls "self-signed" self "--ca $CA" "$BAD" 'self-signed' 'set ca_file='

@@ -26,7 +26,8 @@
 #define AGAIN_MS 120000
 
 struct probe_args {
-    struct cli_list urls;
+    struct cli_list urls, no_proxy;
+    const char *proxy, *proxy_credential;
     const char *ca, *pin, *socket, *tee;
     bool allow_plain;
     int64_t request_ms, attest_ms, connect_ms, max;
@@ -229,6 +230,10 @@ static bool probe_main(const struct probe_args *arg, struct err *err)
         .url_count = arg->urls.count,
         .http = {.ca_file = arg->ca,
             .pinned_key = arg->pin,
+            .proxy = arg->proxy,
+            .proxy_credential = arg->proxy_credential,
+            .no_proxy = arg->no_proxy.items,
+            .no_proxy_count = arg->no_proxy.count,
             .allow_plain = arg->allow_plain,
             .connect_timeout_ms = arg->connect_ms},
         .attest_socket = arg->socket,
@@ -268,6 +273,10 @@ static bool probe_main(const struct probe_args *arg, struct err *err)
 static const struct cli_option options[] = {
     {"url", 0, CLI_LIST, offsetof(struct probe_args, urls), "URL", "the KBS, or its replicas",
         .required = true},
+    {"proxy", 0, CLI_TEXT, offsetof(struct probe_args, proxy), "URL", "HTTP proxy"},
+    {"proxy-credential", 0, CLI_TEXT, offsetof(struct probe_args, proxy_credential), "FILE",
+        "user:password"},
+    {"no-proxy", 0, CLI_LIST, offsetof(struct probe_args, no_proxy), "HOST", "not through it"},
     {"ca", 0, CLI_TEXT, offsetof(struct probe_args, ca), "FILE", "trusted certificates"},
     {"pin", 0, CLI_TEXT, offsetof(struct probe_args, pin), "PIN", "pinned key"},
     {"socket", 0, CLI_TEXT, offsetof(struct probe_args, socket), "PATH", "sealed-attestd",

@@ -40,7 +40,7 @@ only() { # REGEX FILE…
 only 'jansson\.h' crypt/base/json.h
 only 'ini\.h' crypt/base/conf.c
 only 'seccomp\.h' crypt/base/sandbox.c
-only 'curl/' kbs/http.c
+only 'curl/' kbs/http_private.h
 only 'microhttpd\.h' kbs/server/httpd.c
 only 'fuse' fs/ops_private.h
 only 'tss2/tss2_(esys|tcti|rc)' attest/tpm.c
