@@ -82,9 +82,9 @@ static bool size_buffer(int fd, struct err *err)
     return true;
 }
 
-static bool socket_new(int flags, int *ret_fd, struct err *err)
+static bool socket_new(int type, int *ret_fd, struct err *err)
 {
-    auto_fd int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0);
+    auto_fd int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return err_set_errno(
             err, errno == EMFILE || errno == ENFILE ? ERR_NOMEM : ERR_IO, "local socket");
@@ -123,7 +123,8 @@ static bool lock_directory(const char *path, int *ret_fd, struct err *err)
 }
 
 /* Removes what a dead server left at the path; anything else is left alone and refused. */
-static bool remove_stale(const char *path, const struct sockaddr_un *address, struct err *err)
+static bool remove_stale(
+    const char *path, const struct sockaddr_un *address, int type, struct err *err)
 {
     struct stat info;
     if (lstat(path, &info) < 0) {
@@ -134,7 +135,7 @@ static bool remove_stale(const char *path, const struct sockaddr_un *address, st
     if (!S_ISSOCK(info.st_mode))
         return err_set(err, ERR_CONFIG,
             "%s exists and is not a socket; remove it or configure another path", path);
-    auto_fd int probe = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    auto_fd int probe = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (probe < 0)
         return err_set_errno(err, ERR_NOMEM, "local socket");
     bool answers = connect(probe, (const struct sockaddr *)address, sizeof *address) == 0;
@@ -149,12 +150,12 @@ static bool remove_stale(const char *path, const struct sockaddr_un *address, st
     return true;
 }
 
-bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err)
+static bool listen_on(const char *path, int type, mode_t mode, int *ret_fd, struct err *err)
 {
     struct sockaddr_un address;
     auto_fd int fd = -1, lock = -1;
     if (!address_of(path, &address, err) || !lock_directory(path, &lock, err) ||
-        !remove_stale(path, &address, err) || !socket_new(SOCK_NONBLOCK, &fd, err))
+        !remove_stale(path, &address, type, err) || !socket_new(type | SOCK_NONBLOCK, &fd, err))
         return false;
     /* bind() gives the file the mode of the socket's own inode less the umask: the owner's alone
      * until it is right. */
@@ -171,6 +172,16 @@ bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err)
     }
     *ret_fd = take_fd(fd);
     return true;
+}
+
+bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err)
+{
+    return listen_on(path, SOCK_SEQPACKET, mode, ret_fd, err);
+}
+
+bool ipc_listen_stream(const char *path, mode_t mode, int *ret_fd, struct err *err)
+{
+    return listen_on(path, SOCK_STREAM, mode, ret_fd, err);
 }
 
 static bool refuse_connect(const char *path, const char *program, struct err *err)
@@ -196,7 +207,7 @@ bool ipc_connect(
 {
     struct sockaddr_un address;
     auto_fd int fd = -1;
-    if (!address_of(path, &address, err) || !socket_new(0, &fd, err))
+    if (!address_of(path, &address, err) || !socket_new(SOCK_SEQPACKET, &fd, err))
         return false;
     if (timeout_ms >= 0) {
         /* Bounds the wait for room in the listener's queue, and later each send. Zero would mean

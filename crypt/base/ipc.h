@@ -27,6 +27,8 @@ struct ipc_peer {
 /* Binds and listens (non-blocking), with this mode from the first connection on, whatever the umask. A socket file left by a
  * dead server is replaced; a live one is ERR_BUSY naming it; what is not a socket is left alone (ERR_CONFIG). */
 bool ipc_listen(const char *path, mode_t mode, int *ret_fd, struct err *err) MUST_CHECK;
+/* The same for a protocol of somebody else that wants a byte stream; ipc_accept() takes its connections, too. */
+bool ipc_listen_stream(const char *path, mode_t mode, int *ret_fd, struct err *err) MUST_CHECK;
 /* Blocking connect with a deadline; ERR_UNREACH naming the path and what to start, ERR_DENIED_LOCAL when the mode of the
  * socket forbids it. `program` e.g. "sealed-attestd". The same deadline then bounds each blocking send (ERR_TIMEOUT).
  * timeout_ms < 0 here and below: no deadline. */

@@ -23,10 +23,13 @@ sealed_unit(park fs)
 sealed_unit(handle fs)
 sealed_unit(handover fs)
 sealed_unit(refusals fs)
+sealed_unit(metrics fs)
+sealed_unit(scrape fs)
 sealed_unit(sealedfs_conf fs_monitor)
 sealed_fuzz(monitor_message fs_monitor)
 sealed_fuzz(monitor_state fs_monitor)
 sealed_fuzz(handover fs)
+sealed_fuzz(scrape fs)
 
 # The filesystem with a resolver that needs nobody; not installed.
 add_executable(sealedfs_fake it/fake_resolver.c)
