@@ -10,6 +10,7 @@
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
 #include "fs/child.h"
+#include "fs/health.h"
 #include "fs/monitor_client.h"
 #include "fs/refusals.h"
 #include "fs/served.h"
@@ -28,6 +29,7 @@ struct worker {
     struct loop_timer *sweep;
     struct loop_watch *events;
     struct refusals refusals;
+    struct health *health;
 };
 
 /* -- what the control socket asks -------------------------------------------------------------- */
@@ -78,6 +80,13 @@ size_t worker_mounts(const struct worker *worker, struct served_status *ret_moun
         if (worker->mounts[i])
             served_status(worker->mounts[i], &ret_mounts[count++]);
     return count;
+}
+
+bool worker_healthy(struct worker *worker, struct err *ret_why)
+{
+    struct worker_status status;
+    worker_status(worker, &status);
+    return health_good(worker->health, status.resolved, ret_why);
 }
 
 size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max)
@@ -218,6 +227,9 @@ static void on_refused(void *arg, const char *path, const struct err *err)
     const struct log_field fields[] = {{"ID", refusal->id}, {"PATH", path},
         {"CODE", err_info(err->code)->name}, {"REF", err->ref[0] ? err->ref : NULL}};
     log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "refused: %s", err->message);
+    struct worker_status status;
+    worker_status(worker, &status);
+    health_note(worker->health, err, status.resolved);
 }
 
 /* -- the parts --------------------------------------------------------------------------------- */
@@ -301,7 +313,9 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     worker->started_ms = loop_now_ms();
     monitor_client_init(&worker->monitor, conf->requests_fd);
     refusals_init(&worker->refusals);
-    if (!loop_timer_new(conf->loop, on_sweep, worker, &worker->sweep, err)) {
+    if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||
+        !loop_timer_new(conf->loop, on_sweep, worker, &worker->sweep, err)) {
+        health_free(worker->health);
         free(worker);
         return false;
     }

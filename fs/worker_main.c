@@ -11,7 +11,9 @@
 #include "crypt/base/sandbox.h"
 #include "fs/child.h"
 #include "fs/monitor_wire.h"
+#include "fs/pages.h"
 #include "fs/resolver_make.h"
+#include "fs/scrape.h"
 
 /* Beside the cache: secrets on their way, keys, and a reply buffer for each thread of a mount. */
 #define MEMORY_BESIDE (2u * 1024 * 1024)
@@ -74,10 +76,11 @@ static bool serve(const struct worker_process *process, struct err *err)
     struct loop *loop;
     struct resolver *resolver;
     struct worker *worker;
-    int control = -1;
+    int control = -1, scrape = -1;
     if (!leave_signals(err) || !secret_init_process(memory_needed(process), err) ||
         !loop_new(&loop, err) || !resolver_make(loop, conf, &resolver, err) ||
-        (process->control_bind && !process->control_bind(conf, &control, err)))
+        (process->control_bind && !process->control_bind(conf, &control, err)) ||
+        (conf->metrics.listen && !scrape_listen(conf->metrics.listen, &scrape, err)))
         return false;
     struct worker_conf worker_conf = {.loop = loop,
         .resolver = resolver,
@@ -88,7 +91,8 @@ static bool serve(const struct worker_process *process, struct err *err)
         .events_fd = WORKER_EVENTS};
     if (!worker_new(&worker_conf, &worker, err) ||
         (process->control_serve && !process->control_serve(loop, conf, control, resolver,
-                                       process->mount_count > 0 ? worker : NULL, err)))
+                                       process->mount_count > 0 ? worker : NULL, err)) ||
+        (scrape >= 0 && !pages_start(scrape, loop, worker, resolver, err)))
         return false;
     raise_descriptors();
     if (!drop_privilege(process, err) || !worker_start(worker, err) ||

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Can secrets be served? Good from an answer of the key broker (a secret, or a token) until the broker, the way to it, or the making of
+ * evidence fails; a refusal of one secret is no illness. Before the first answer, and after a failure, asking makes a try of its own in the
+ * background, at most one every HEALTH_TRY_MS, so that somebody who only watches learns both that it broke and that it is well again. Loop thread only.
+ */
+#pragma once
+
+#include "fs/resolver.h"
+
+#define HEALTH_TRY_MS  5000
+#define HEALTH_WAIT_MS 30000
+
+struct health;
+
+bool health_new(struct loop *loop, struct resolver *resolver, struct health **ret_health,
+    struct err *err) MUST_CHECK;
+void health_free(struct health *health);
+DEFINE_AUTO(struct health, health_free);
+
+/* A resolution failed, after `resolved` ones had been done in all. */
+void health_note(struct health *health, const struct err *err, uint64_t resolved);
+/* `resolved` as above, until now. False: *ret_why says what is wrong; may start a try. */
+bool health_good(struct health *health, uint64_t resolved, struct err *ret_why);

@@ -1,0 +1,43 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Who watches: metrics, liveness and readiness on a socket and on loopback; readiness goes red when secrets cannot be served, and green again.
+. "$(dirname "$0")/lib.sh"
+. "$HERE/stack.sh"
+require curl
+stack_up
+seal_vault password "correct horse"
+seal_vault second "another"
+sealedfs_conf_base
+sealedfs_conf metrics listen "$DIR/watch.sock"
+sealed_mount
+page() { curl -sS --max-time 30 --unix-socket "$DIR/watch.sock" "http://watch$1"; }
+status() { curl -sS --max-time 30 -o /dev/null -w '%{http_code}' --unix-socket "$DIR/watch.sock" "http://watch$1"; }
+ready() { [ "$(status /readyz)" = "$1" ]; }
+metric() { page /metrics | awk -v name="sealedfs_$1" '$1 == name { print $2 }'; }
+
+equal "alive" 200 "$(status /healthz)"
+wait_for 60 "readiness, by a try of its own" ready 200
+equal "the try was one handshake" 1 "$(metric handshakes_total)"
+read_is password "correct horse"
+read_is password "correct horse"
+equal "one mount" 1 "$(metric mounts)"
+equal "one secret in memory" 1 "$(metric cached_secrets)"
+equal "ready" 1 "$(metric ready)"
+check "the token's end" test "$(metric token_expiry_timestamp_seconds)" -gt "$(date +%s)"
+equal "nothing else is there" 404 "$(status /metrics/x)"
+equal "nobody changes anything" 405 "$(curl -sS -o /dev/null -w '%{http_code}' -X POST --unix-socket "$DIR/watch.sock" http://watch/readyz)"
+check "no name of a secret" sh -c "! curl -sS --unix-socket '$DIR/watch.sock' http://watch/metrics | grep -q password"
+
+stop kbs
+open_fails second EHOSTUNREACH
+equal "red when the broker is away" 503 "$(status /readyz)"
+check "and says why" grep -q "refused" <(page /readyz)
+equal "still alive" 200 "$(status /healthz)"
+equal "in the metrics as well" 0 "$(metric ready)"
+stack_kbs
+wait_for 60 "green without any reader" ready 200
+read_is second "another"
+sealed_unmount
+
+conf_set "$DIR/sealedfs.conf" metrics listen "0.0.0.0:9"
+refused "not for other machines" "127.0.0.1:port" "$BIN/sealedfs" "$SOURCE" "$MNT" -f -o "config=$DIR/sealedfs.conf"
