@@ -122,7 +122,8 @@ static void look_at_answer(
         " of the protocol");
 }
 
-static void ask_broker(struct doctor *doctor, const char *url, const char *origin)
+static void ask_broker(
+    struct doctor *doctor, const struct conf_kbs *kbs, const char *url, const char *origin)
 {
     char endpoint[ORIGIN_SIZE + 32];
     auto_free char *text = NULL;
@@ -131,10 +132,13 @@ static void ask_broker(struct doctor *doctor, const char *url, const char *origi
     const char *tee = doctor->conf.attest.tee ? doctor->conf.attest.tee
                       : doctor->tee[0]        ? doctor->tee
                                               : TEE_FALLBACK;
-    struct http_conf conf = {.ca_file = doctor->conf.kbs.ca_file,
-        .pinned_key = doctor->conf.kbs.pinned_key,
-        .proxy = doctor->conf.kbs.proxy,
-        .allow_plain = doctor->conf.kbs.allow_plain};
+    struct http_conf conf = {.ca_file = kbs->ca_file,
+        .pinned_key = kbs->pinned_key,
+        .proxy = kbs->proxy,
+        .proxy_credential = kbs->proxy_credential,
+        .no_proxy = (const char *const *)kbs->no_proxy.items,
+        .no_proxy_count = kbs->no_proxy.count,
+        .allow_plain = kbs->allow_plain};
     struct http_response response;
     struct err err = ERR_INIT;
     snprintf(endpoint, sizeof endpoint, "%s/kbs/v0/auth", origin);
@@ -146,7 +150,7 @@ static void ask_broker(struct doctor *doctor, const char *url, const char *origi
     struct http_request request = {.method = "POST",
         .url = endpoint,
         .body = bytes_str(text),
-        .timeout_ms = doctor->conf.kbs.request_timeout_ms,
+        .timeout_ms = kbs->request_timeout_ms,
         .response_max = PROTO_BODY_MAX};
     if (!http_ask(&conf, &request, &body, &response, &err)) {
         doctor_fail(doctor, "kbs tls", url, &err, NULL);
@@ -160,20 +164,19 @@ static void ask_broker(struct doctor *doctor, const char *url, const char *origi
     look_at_clock(doctor, url, response.date);
 }
 
-static void look_at_broker(struct doctor *doctor, const char *url)
+static void look_at_url(struct doctor *doctor, const struct conf_kbs *kbs, const char *url)
 {
     char origin[ORIGIN_SIZE];
     struct place place;
     struct addrinfo *found = NULL;
     struct err err = ERR_INIT;
-    if (!origin_of(url, doctor->conf.kbs.allow_plain, origin, &err)) {
+    if (!origin_of(url, kbs->allow_plain, origin, &err)) {
         doctor_fail(doctor, "kbs", url, &err, NULL);
         return;
     }
-    if (doctor->conf.kbs.proxy) {
-        doctor_say(doctor, DOCTOR_SKIP, "kbs dns", url, "the proxy %s looks it up",
-            doctor->conf.kbs.proxy);
-        ask_broker(doctor, url, origin);
+    if (kbs->proxy) {
+        doctor_say(doctor, DOCTOR_SKIP, "kbs dns", url, "the proxy %s looks it up", kbs->proxy);
+        ask_broker(doctor, kbs, url, origin);
         return;
     }
     split_origin(origin, &place);
@@ -181,16 +184,23 @@ static void look_at_broker(struct doctor *doctor, const char *url)
     if (found)
         freeaddrinfo(found);
     if (open)
-        ask_broker(doctor, url, origin);
+        ask_broker(doctor, kbs, url, origin);
+}
+
+static void look_at_broker(struct doctor *doctor, const struct conf_kbs *kbs)
+{
+    for (size_t i = 0; i < kbs->urls.count; i++)
+        look_at_url(doctor, kbs, kbs->urls.items[i]);
 }
 
 void doctor_brokers(struct doctor *doctor)
 {
-    const struct conf_list *urls = &doctor->conf.kbs.urls;
+    const struct sealedfs_conf *conf = &doctor->conf;
     struct err err = ERR_INIT;
-    for (size_t i = 0; i < urls->count; i++)
-        look_at_broker(doctor, urls->items[i]);
-    if (urls->count == 0) {
+    look_at_broker(doctor, &conf->kbs);
+    for (size_t i = 0; i < conf->brokers.count; i++)
+        look_at_broker(doctor, &conf->brokers.items[i]);
+    if (conf->kbs.urls.count + conf->brokers.count == 0) {
         err_set(&err, ERR_CONFIG, "no key broker is configured");
         doctor_fail(doctor, "kbs", NULL, &err, "set url in the section [kbs] of the configuration");
     }
