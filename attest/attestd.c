@@ -13,6 +13,7 @@
 #include "crypt/base/cli.h"
 #include "crypt/base/file.h"
 #include "crypt/base/ipc.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/sandbox.h"
 
 #define PROGRAM      "sealed-attestd"
@@ -34,12 +35,29 @@ static const struct cli_option options[] = {
 };
 
 /*
- * Beside the common base. A TCTI is opened for every request: tctildr loads its library (openat), the device is opened,
- * swtpm's socket connected. Sockets can only be local ones, so there is no network, whatever runs in here.
+ * Beside the common base. A TCTI is opened for every request: tctildr loads its library and the device is opened (openat), or
+ * swtpm's socket connected. So with a device no socket can be made, and with swtpm only local ones: there is no network, whatever runs in here.
  */
-static const char *const allowed_calls[] = {"openat", "accept4", "recvmsg", "recvfrom", "sendto",
-    "connect", "shutdown", "getsockopt", "setsockopt", "getsockname", "ioctl", "uname", NULL};
-static const struct sandbox_rule allowed_rules[] = {{"socket", AF_UNIX}};
+#define CALLS                                                                                     \
+    "openat", "accept4", "recvmsg", "recvfrom", "sendto", "shutdown", "getsockopt", "setsockopt", \
+        "getsockname", "ioctl", "uname"
+static const char *const device_calls[] = {CALLS, NULL};
+static const char *const swtpm_calls[] = {CALLS, "connect", NULL};
+static const struct sandbox_rule swtpm_rules[] = {{"socket", AF_UNIX}};
+
+static const char *device_of(const struct attestd_conf *conf)
+{
+    static const char scheme[] = "device:";
+    const char *tcti = conf->attester.tcti;
+    return strncmp(tcti, scheme, sizeof scheme - 1) == 0 ? tcti + sizeof scheme - 1 : NULL;
+}
+
+static bool leave_system_calls(const struct attestd_conf *conf, struct err *err)
+{
+    if (device_of(conf))
+        return sandbox_seccomp(device_calls, err);
+    return sandbox_seccomp_rules(swtpm_calls, swtpm_rules, ARRAY_LEN(swtpm_rules), err);
+}
 
 /* Root-owned and open to all for searching: who may ask is decided by uid, and only root may replace the socket. */
 static bool make_directory(const char *socket_path, struct err *err)
@@ -72,6 +90,23 @@ static bool drop_privilege(const struct attestd_conf *conf, struct err *err)
            sandbox_keep_caps(0, err);                     /* and nothing else is needed */
 }
 
+/* The TPM's node and the library that talks to it. A node that is not there yet appears in its directory, which has to be open then. */
+static bool leave_files(const struct attestd_conf *conf, struct err *err)
+{
+    const char *device = device_of(conf);
+    auto_free char *copy = device ? strdup(device) : NULL;
+    if (device && !copy)
+        return err_nomem(err);
+    if (device && access(device, F_OK) != 0)
+        device = dirname(copy);
+    const struct landlock_rule rules[] = {
+        {device, LANDLOCK_DEVICE},
+        {"/dev/urandom", LANDLOCK_READ},
+        LANDLOCK_LIBRARIES,
+    };
+    return landlock_enter_or_warn(rules, ARRAY_LEN(rules), LANDLOCK_NET_NONE, err);
+}
+
 static void on_stop(void *arg, int signo)
 {
     (void)signo;
@@ -91,10 +126,10 @@ static bool serve(const struct attestd_conf *conf, struct err *err)
         !loop_signal(
             loop, SIGTERM, on_stop, loop, err) || /* before the thread, which inherits it */
         !loop_signal(loop, SIGINT, on_stop, loop, err) ||
-        !open_socket(conf, &fd, err) || !drop_privilege(conf, err) ||
+        !open_socket(conf, &fd, err) || !drop_privilege(conf, err) || !leave_files(conf, err) ||
         !service_new(
             loop, fd, conf, &uids, attester, &service, err) || /* starts the TPM's thread */
-        !sandbox_seccomp_rules(allowed_calls, allowed_rules, ARRAY_LEN(allowed_rules), err))
+        !leave_system_calls(conf, err))
         return false;
     log_notice("answering on %s with %s evidence", conf->socket, attester->tee);
     log_notify("READY=1");

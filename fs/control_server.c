@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypt/base/ipc.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "fs/mounted.h"
 #include "fs/served.h"
@@ -233,6 +234,8 @@ static bool answer_status(struct peer *peer, struct err *err)
     auto_json *status = NULL, *filesystem = NULL;
     if (!server->resolver->describe(server->resolver, &status, err))
         return false;
+    if (json_object_set_new(status, "landlock", json_integer(landlock_held())) != 0)
+        return err_nomem(err);
     if (server->worker &&
         (!worker_describe(server->worker, &filesystem, err) ||
             (json_object_set(status, "filesystem", filesystem) != 0 && !err_nomem(err))))

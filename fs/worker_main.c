@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "crypt/base/ipc.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
 #include "fs/child.h"
@@ -22,13 +23,34 @@
 
 /* What the base list of sandbox_seccomp lacks: files for certificates, /etc/hosts and the like, sockets to the KBS, attestd and the
  * control socket, the threads in which curl looks names up, and the source's descriptors. */
-static const char *const syscalls[] = {"openat", "access", "faccessat", "faccessat2", "statx",
+const char *const worker_syscalls[] = {"openat", "access", "faccessat", "faccessat2", "statx",
     "readlink", "readlinkat", "fstatfs", "getxattr", "fgetxattr", "getdents64", "ioctl", "socket",
     "socketpair", "connect", "accept4", "bind", "getsockname", "getpeername", "getsockopt",
     "setsockopt", "sendto", "sendmmsg", "recvfrom", "recvmsg", "recvmmsg", "shutdown", "clone",
     "clone3", "prctl", "eventfd2", "pipe2", "epoll_create1", "dup", "dup2", "dup3", "uname",
     "set_tid_address", "getresuid", "getresgid", "sched_setscheduler", "sched_getparam",
     "sched_getscheduler", NULL};
+
+/*
+ * The files that it may open, whatever its user may: what names, certificates and time zones are looked up in. All of /etc, since
+ * resolv.conf, hosts and certificates are replaced by renames there, and a rule on a file holds for that very file only. Secret
+ * things in there are root's or have their own group. No file can be written, none run, no TCP port listened on.
+ */
+static bool leave_files(const struct sealedfs_conf *conf, struct err *err)
+{
+    const struct landlock_rule rules[] = {
+        {"/etc", LANDLOCK_READ},
+        {"/run/systemd/resolve", LANDLOCK_READ}, /* resolv.conf leads to one of these */
+        {"/run/NetworkManager", LANDLOCK_READ}, {"/run/resolvconf", LANDLOCK_READ},
+        {"/usr/share/ca-certificates", LANDLOCK_READ},
+        {"/usr/local/share/ca-certificates", LANDLOCK_READ},
+        {"/var/lib/ca-certificates", LANDLOCK_READ}, {"/usr/share/zoneinfo", LANDLOCK_READ},
+        {"/dev/null", LANDLOCK_READ | LANDLOCK_WRITE}, {"/dev/urandom", LANDLOCK_READ},
+        {"/proc/self/mountinfo", LANDLOCK_READ}, {"/sys/devices/system/cpu", LANDLOCK_READ},
+        {conf->secrets.signer_files, LANDLOCK_READ}, LANDLOCK_LIBRARIES, /* NSS */
+    };
+    return landlock_enter_or_warn(rules, ARRAY_LEN(rules), LANDLOCK_NET_NO_BIND, err);
+}
 
 /* As many descriptors as the machine gives: each open file and each waiting peer is one. */
 static void raise_descriptors(void)
@@ -95,8 +117,9 @@ static bool serve(const struct worker_process *process, struct err *err)
         (scrape >= 0 && !pages_start(scrape, loop, worker, resolver, err)))
         return false;
     raise_descriptors();
-    if (!drop_privilege(process, err) || !worker_start(worker, err) ||
-        !sandbox_seccomp(syscalls, err) || !worker_ready(worker, err))
+    if (!drop_privilege(process, err) || !leave_files(conf, err) || /* before there are threads */
+        !worker_start(worker, err) || !sandbox_seccomp(worker_syscalls, err) ||
+        !worker_ready(worker, err))
         return false;
     if (process->background)
         worker_main_let_go();

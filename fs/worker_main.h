@@ -17,6 +17,8 @@ struct worker_process {
         struct resolver *resolver, struct worker *worker, struct err *err);
 };
 
+/* What its filter allows beside the base list. The monitor's, which it inherits, must allow it too. */
+extern const char *const worker_syscalls[];
 /* Returns the exit status; failures have been told to the monitor. */
 int worker_main(const struct worker_process *process);
 /* Descriptors 0-2 on /dev/null: whoever started us may wait for the end of its pipes. */

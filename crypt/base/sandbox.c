@@ -290,6 +290,25 @@ static const char *const base_syscalls[] = {
     "set_robust_list", "rseq", "membarrier", "sched_getaffinity", "getpid", "gettid", "getppid",
     "getuid", "geteuid", "getgid", "getegid", "sysinfo", "exit", "exit_group", NULL};
 
+/* What our programs do between exec and their own filter. */
+static const char *const start_syscalls[] = {
+    /* to start one */
+    "clone", "clone3", "vfork", "fork", "execve", "wait4", "waitid", "kill", "tgkill", "pidfd_open",
+    "pidfd_send_signal", "close_range", "dup", "dup2", "dup3", "pipe2", "chdir", "setsid",
+    /* dynamic linking */
+    "arch_prctl", "set_tid_address", "openat", "open", "access", "faccessat", "faccessat2", "stat",
+    "readlink", "readlinkat", "getcwd", "statfs", "fstatfs", "statx", "getdents64",
+    /* change of user */
+    "getgroups", "setgroups", "getresuid", "getresgid", "setuid", "setgid", "setresuid",
+    "setresgid", "setreuid", "setregid", "capget", "capset", "umask",
+    /* sandbox and locked memory */
+    "prctl", "seccomp", "landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self",
+    "setrlimit", "getrlimit", "mlockall", "munlockall", "memfd_create",
+    /* sockets, event loop, log */
+    "socket", "socketpair", "connect", "bind", "listen", "accept4", "sendto", "recvmsg", "recvfrom",
+    "shutdown", "getsockopt", "setsockopt", "getsockname", "getpeername", "epoll_create1",
+    "eventfd2", "timerfd_create", "signalfd4", "rt_sigtimedwait", "ioctl", "uname", NULL};
+
 static void filter_release(scmp_filter_ctx *filter)
 {
     if (*filter)
@@ -339,15 +358,10 @@ static bool allow_on_self(scmp_filter_ctx filter, struct err *err)
     return allow_rules(filter, rules, ARRAY_LEN(rules), err);
 }
 
-bool sandbox_seccomp(const char *const *syscalls, struct err *err)
+/* Empty but for the base list. */
+static bool filter_new(uint32_t otherwise, scmp_filter_ctx *ret_filter, struct err *err)
 {
-    return sandbox_seccomp_rules(syscalls, NULL, 0, err);
-}
-
-bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rule *rules,
-    size_t rule_count, struct err *err)
-{
-    AUTO_DONE(filter_release) scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+    AUTO_DONE(filter_release) scmp_filter_ctx filter = seccomp_init(otherwise);
     if (!filter)
         return err_nomem(err);
     int failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
@@ -361,18 +375,50 @@ bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rul
         errno = -failed;
         return err_set_errno(err, ERR_INTERNAL, "set up the system call filter");
     }
-    if (!allow(filter, base_syscalls, err) || !allow_on_self(filter, err) ||
-        !allow(filter, syscalls, err) || !allow_rules(filter, rules, rule_count, err))
+    if (!allow(filter, base_syscalls, err))
         return false;
+    *ret_filter = take_ptr(filter);
+    return true;
+}
+
+static bool filter_load(scmp_filter_ctx filter, struct err *err)
+{
     if (RELAXED) {
         log_debug("sanitizer build: the system call filter is not loaded");
         return true;
     }
-    failed = seccomp_load(filter);
+    int failed = seccomp_load(filter);
     if (failed) {
         errno = -failed;
         return err_set_errno(err, ERR_CONFIG,
             "load the system call filter (does the kernel have CONFIG_SECCOMP_FILTER?)");
     }
     return true;
+}
+
+bool sandbox_seccomp(const char *const *syscalls, struct err *err)
+{
+    return sandbox_seccomp_rules(syscalls, NULL, 0, err);
+}
+
+bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rule *rules,
+    size_t rule_count, struct err *err)
+{
+    AUTO_DONE(filter_release) scmp_filter_ctx filter = NULL;
+    return filter_new(SCMP_ACT_KILL_PROCESS, &filter, err) && allow_on_self(filter, err) &&
+           allow(filter, syscalls, err) && allow_rules(filter, rules, rule_count, err) &&
+           filter_load(filter, err);
+}
+
+bool sandbox_seccomp_parent(const char *const *const *lists, struct err *err)
+{
+    static const struct sandbox_rule rules[] = {{"prlimit64", 0}};
+    AUTO_DONE(filter_release) scmp_filter_ctx filter = NULL;
+    if (!filter_new(SCMP_ACT_ERRNO(ENOSYS), &filter, err) || !allow(filter, start_syscalls, err) ||
+        !allow_rules(filter, rules, ARRAY_LEN(rules), err))
+        return false;
+    for (; *lists; lists++)
+        if (!allow(filter, *lists, err))
+            return false;
+    return filter_load(filter, err);
 }

@@ -37,6 +37,14 @@ struct sandbox_rule {
 };
 bool sandbox_seccomp_rules(const char *const *syscalls, const struct sandbox_rule *rules,
     size_t rule_count, struct err *err) MUST_CHECK;
+/*
+ * For a process that starts programs of ours: they inherit the filter through exec and put their own on top, and of two filters the
+ * stricter answer counts. So the list is the base, what exec, dynamic linking, a change of user and the set-up of a sandbox need, and the
+ * given lists (at most NULL-terminated lists, ended by NULL), which must contain those of the programs it starts. Signals to any process. What is not in the list fails
+ * with ENOSYS instead of killing: a newer libc tries new calls and falls back, and the mounts hang on such a process. May be called
+ * again by the same program after it executed itself.
+ */
+bool sandbox_seccomp_parent(const char *const *const *lists, struct err *err) MUST_CHECK;
 /* PR_SET_PDEATHSIG SIGKILL, race-free against a parent that has already gone (ERR_UNREACH). Dies when the parent's THREAD that
  * forked us ends. The kernel forgets it when ids change: call it after sandbox_become_user(). */
 bool sandbox_die_with_parent(pid_t parent, struct err *err) MUST_CHECK;

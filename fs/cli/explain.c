@@ -114,6 +114,9 @@ static bool print_status(const json_t *status, struct err *err)
             (long long)number(status, "handshakes"), (long long)number(status, "handshakes_failed"),
             (long long)number(status, "fetches")))
         return false;
+    if (number(status, "landlock") == 0 &&
+        !tool_printf(err, "sandbox:    without Landlock, which this kernel does not have\n"))
+        return false;
     if (!filesystem)
         return true;
     const json_t *mounts = json_object_get(filesystem, "mounts");

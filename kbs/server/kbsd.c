@@ -10,6 +10,7 @@
 
 #include "crypt/base/cli.h"
 #include "crypt/base/file.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "crypt/base/loop.h"
 #include "crypt/base/sandbox.h"
@@ -140,6 +141,17 @@ static bool open_store(struct server *server, struct err *err)
            policy_load(server->store, NULL, &policy, err);
 }
 
+/* The store, and nothing else: everything that the configuration names has been read, and the listening socket is open. */
+static bool leave_files(const struct kbs_conf *conf, struct err *err)
+{
+    const struct landlock_rule rules[] = {
+        {conf->server.state_dir, LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_MAKE},
+        {"/etc/localtime", LANDLOCK_READ}, {"/dev/urandom", LANDLOCK_READ},
+        LANDLOCK_LIBRARIES, /* what libc loads for the end of a thread */
+    };
+    return landlock_enter_or_warn(rules, ARRAY_LEN(rules), LANDLOCK_NET_NONE, err);
+}
+
 static void server_done(struct server *server)
 {
     verifiers_stop(server->verifiers);
@@ -224,7 +236,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
         !sandbox_keep_caps(0, err) || !open_store(&server, err) ||
         !sessions_new(credentials->token_key, &server.sessions, err) ||
-        !verifiers_start(conf, &server.verifiers, err))
+        !verifiers_new(conf, &server.verifiers, err) || !leave_files(conf, err) ||
+        !verifiers_start(server.verifiers, err)) /* the first thread */
         return false;
     return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);
 }

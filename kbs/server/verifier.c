@@ -32,6 +32,7 @@ struct verifiers {
     pthread_mutex_t lock;
     pthread_cond_t changed;
     pthread_t keeper; /* the only one that talks to the warden */
+    bool kept;        /* it has been started */
     int warden_fd;
     pid_t warden_pid;
     bool stopping;
@@ -276,20 +277,7 @@ bool verifiers_check(const struct kbs_conf *conf, struct err *err)
 
 /* -- the object ---------------------------------------------------------------------------------- */
 
-static void verifiers_destroy(struct verifiers *verifiers)
-{
-    if (!verifiers)
-        return;
-    if (verifiers->warden_fd >= 0)
-        warden_stop(verifiers->warden_fd, verifiers->warden_pid);
-    buf_done(&verifiers->roots);
-    pthread_cond_destroy(&verifiers->changed);
-    pthread_mutex_destroy(&verifiers->lock);
-    free(verifiers);
-}
-DEFINE_AUTO(struct verifiers, verifiers_destroy);
-
-static struct verifiers *verifiers_new(size_t count)
+static struct verifiers *make(size_t count)
 {
     pthread_condattr_t attributes;
     struct verifiers *verifiers = calloc(1, sizeof *verifiers);
@@ -308,13 +296,13 @@ static struct verifiers *verifiers_new(size_t count)
     return verifiers;
 }
 
-bool verifiers_start(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
+bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
 {
     size_t count = (size_t)conf->attestation.verifiers;
     if (count < 1 || count > VERIFIER_COUNT_MAX)
         return err_set(err, ERR_CONFIG, "[attestation] verifiers = %zu; 1 to %d are possible",
             count, VERIFIER_COUNT_MAX);
-    AUTO(verifiers_destroy) struct verifiers *verifiers = verifiers_new(count);
+    AUTO(verifiers_stop) struct verifiers *verifiers = make(count);
     if (!verifiers)
         return err_nomem(err);
     if (conf->attestation.ek_roots &&
@@ -322,23 +310,26 @@ bool verifiers_start(const struct kbs_conf *conf, struct verifiers **ret_verifie
         return false;
     if (!warden_start(&verifiers->warden_fd, &verifiers->warden_pid, err))
         return false;
+    *ret_verifiers = take_ptr(verifiers);
+    return true;
+}
+
+bool verifiers_start(struct verifiers *verifiers, struct err *err)
+{
     int failed = start_keeper(verifiers);
     if (failed) {
         errno = failed;
         return err_set_errno(err, ERR_NOMEM, "thread that keeps the verifier processes");
     }
+    verifiers->kept = true;
     pthread_mutex_lock(&verifiers->lock);
     while (!verifiers->started && !verifiers->stopping)
         pthread_cond_wait(&verifiers->changed, &verifiers->lock);
     bool started = verifiers->started;
-    pthread_mutex_unlock(&verifiers->lock);
-    if (!started) {
-        pthread_join(verifiers->keeper, NULL);
+    if (!started)
         *err = verifiers->start_err;
-        return false;
-    }
-    *ret_verifiers = take_ptr(verifiers);
-    return true;
+    pthread_mutex_unlock(&verifiers->lock);
+    return started;
 }
 
 void verifiers_stop(struct verifiers *verifiers)
@@ -349,8 +340,14 @@ void verifiers_stop(struct verifiers *verifiers)
     verifiers->stopping = true;
     pthread_cond_broadcast(&verifiers->changed);
     pthread_mutex_unlock(&verifiers->lock);
-    pthread_join(verifiers->keeper, NULL);
-    verifiers_destroy(verifiers);
+    if (verifiers->kept)
+        pthread_join(verifiers->keeper, NULL);
+    if (verifiers->warden_fd >= 0)
+        warden_stop(verifiers->warden_fd, verifiers->warden_pid);
+    buf_done(&verifiers->roots);
+    pthread_cond_destroy(&verifiers->changed);
+    pthread_mutex_destroy(&verifiers->lock);
+    free(verifiers);
 }
 
 size_t verifier_pids(struct verifiers *verifiers, pid_t *pids, size_t max)

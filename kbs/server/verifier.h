@@ -5,7 +5,7 @@
  * file so that they inherit no memory. The front hands bytes over unparsed and reads a small, strictly
  * checked answer (verifier_wire.h). A child that hangs past its deadline, dies or answers nonsense is
  * killed and replaced; the request it had fails. They are started by a warden process
- * (verifier_warden.h), so that the front may forbid itself to start programs once verifiers_start() has returned.
+ * (verifier_warden.h), so that the front may forbid itself to start programs once verifiers_new() has returned.
  *
  * Thread-safe. A program that uses this calls verifier_run() first of all in main().
  */
@@ -24,11 +24,13 @@ struct verifiers;
  * gives true with the exit status. */
 bool verifier_run(int argc, char **argv, int *ret_exit) MUST_CHECK;
 
-/* Starts conf->attestation.verifiers children and reads the *.pem, *.crt and *.cer files of conf->attestation.ek_roots.
- * After privilege is dropped, before requests. ERR_CONFIG, ERR_UNREACH (a child did not come up). */
-bool verifiers_start(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
+/* Starts the warden, and reads the *.pem, *.crt and *.cer files of conf->attestation.ek_roots. After privilege is dropped, before the
+ * front shuts its own sandbox, which the warden must not inherit. ERR_CONFIG. */
+bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
     MUST_CHECK;
-/* Only reads what verifiers_start() would read. ERR_CONFIG. */
+/* Starts conf->attestation.verifiers children and a thread that keeps them. Before requests. ERR_UNREACH: one did not come up. */
+bool verifiers_start(struct verifiers *verifiers, struct err *err) MUST_CHECK;
+/* Only reads what verifiers_new() would read. ERR_CONFIG. */
 bool verifiers_check(const struct kbs_conf *conf, struct err *err) MUST_CHECK;
 void verifiers_stop(struct verifiers *verifiers); /* no request may be running; NULL is fine */
 DEFINE_AUTO(struct verifiers, verifiers_stop);

@@ -17,7 +17,8 @@ serves() { [ "$(grep -c ' serves ' "$DIR/fs.log")" -ge "$1" ]; }
 mount_fake() {
     local before=0
     [ ! -f "$DIR/fs.log" ] || before=$(grep -c ' serves ' "$DIR/fs.log" || true)
-    spawn fs "$TESTBIN/sealedfs_fake" -f -o "log_level=debug,memory=4M${1:+,$1}" "$SRC" "$MNT"
+    # signer_files: the fake's "key broker" is a file, and the worker may open files in directories that its configuration names only.
+    spawn fs "$TESTBIN/sealedfs_fake" -f -o "log_level=debug,memory=4M,signer_files=$DIR${1:+,$1}" "$SRC" "$MNT"
     wait_for 10 "the mount" serves $((before + 1))
 }
 worker_pid() { pgrep -P "$PID_fs"; }

@@ -23,7 +23,8 @@ static int setup(void **state)
 {
     if (kbs_setup(state) != 0)
         return -1;
-    assert_done(verifiers_start(&kbs.conf, &kbs.server.verifiers, &err), &err);
+    assert_done(verifiers_new(&kbs.conf, &kbs.server.verifiers, &err), &err);
+    assert_done(verifiers_start(kbs.server.verifiers, &err), &err);
     assert_done(jwk_generate(JWK_EC_P256, NULL, &tee_key, &err), &err);
     ak = EVP_RSA_gen(2048);
     return ak ? 0 : -1;
