@@ -150,6 +150,24 @@ static bool keep_needed_caps(struct err *err)
     return false;
 }
 
+/*
+ * A root process of few needs, so a small part of the kernel: no tracing, no other namespace, no module, key ring, BPF or io_uring. Landlock is
+ * no help here: whom it holds may not mount.
+ */
+static bool leave_system_calls(struct err *err)
+{
+    static const char *const mounting[] = {"mount", "umount2", "openat2", "fsopen", "fsconfig",
+        "fsmount", "move_mount", "open_tree", "mount_setattr", "name_to_handle_at", NULL};
+    /* The worker makes the control socket while it is root. */
+    static const char *const making[] = {"mkdir", "mkdirat", "mknodat", "chmod", "fchmod",
+        "fchmodat", "chown", "lchown", "fchown", "fchownat", "unlink", "unlinkat", "rmdir",
+        "rename", "renameat", "renameat2", "link", "linkat", "symlinkat", "utimensat", "fallocate",
+        "fsync", "fdatasync", "flock", "setxattr", "fsetxattr", "inotify_init1",
+        "inotify_add_watch", "inotify_rm_watch", NULL};
+    static const char *const *const lists[] = {mounting, making, worker_syscalls, NULL};
+    return sandbox_seccomp_parent(lists, err);
+}
+
 static void on_ready(void *arg)
 {
     struct program *program = arg;
@@ -185,7 +203,7 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         .ready = on_ready,
         .arg = program};
     bool done = sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
-                keep_needed_caps(err) && supervisor_run(&conf, err);
+                keep_needed_caps(err) && leave_system_calls(err) && supervisor_run(&conf, err);
     for (size_t i = 0; i < count; i++)
         mounted_done(&mounts[i]);
     return done;

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "attest/verify/tpm_structs.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
 #include "kbs/server/verifier.h"
@@ -74,7 +75,8 @@ static bool enter_sandbox(struct err *err)
            sandbox_die_with_parent(getppid(),
                err) && /* besides the end of the socket: also in the midst of a request */
            warm_up(err) &&
-           leave_log(err) && set_limits(err) && sandbox_seccomp(syscalls, err);
+           leave_log(err) && landlock_enter(NULL, 0, LANDLOCK_NET_NONE, err) && set_limits(err) &&
+           sandbox_seccomp(syscalls, err);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */

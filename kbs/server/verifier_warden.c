@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "crypt/base/ipc.h"
+#include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "crypt/base/pack.h"
 #include "crypt/base/sandbox.h"
@@ -166,6 +167,30 @@ static bool serve(pid_t *pids, bool *ret_closed, struct err *err)
            ipc_send(CHILD_FD, buf_bytes(&answer), fd >= 0 ? &fd : NULL, fd >= 0 ? 1 : 0, err);
 }
 
+/*
+ * It runs one file, its own, and that file's loader; both sandboxes are inherited by the verifiers, which shut theirs further. The
+ * front, which is of the same user, cannot be signalled from in here.
+ */
+static bool enter_sandbox(struct err *err)
+{
+    static const char *const *const no_more[] = {NULL};
+    static const struct landlock_rule rules[] = {
+        {PROGRAM, LANDLOCK_RUN},
+        {"/lib64/ld-linux-x86-64.so.2", LANDLOCK_RUN},
+        {"/lib/ld-linux-aarch64.so.1", LANDLOCK_RUN},
+        LANDLOCK_LIBRARIES,
+        {"/dev/null", LANDLOCK_READ | LANDLOCK_WRITE},
+        {"/dev/urandom", LANDLOCK_READ},
+        {"/etc/localtime", LANDLOCK_READ},
+        {"/etc/ssl/openssl.cnf", LANDLOCK_READ},
+        {"/etc/gnutls", LANDLOCK_READ},
+        {"/etc/crypto-policies", LANDLOCK_READ},
+        {"/proc/sys/crypto/fips_enabled", LANDLOCK_READ},
+    };
+    return sandbox_harden(err) && landlock_enter(rules, ARRAY_LEN(rules), LANDLOCK_NET_NONE, err) &&
+           sandbox_seccomp_parent(no_more, err);
+}
+
 int warden_main(void)
 {
     pid_t pids[WARDEN_CHILDREN] = {0};
@@ -179,7 +204,7 @@ int warden_main(void)
     /* It ends with the front, not with a signal to the whole group: requests in flight go on. */
     signal(SIGINT, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
-    bool ok = sandbox_harden(&err);
+    bool ok = enter_sandbox(&err);
     while (ok && !closed)
         ok = serve(pids, &closed, &err);
     for (size_t i = 0; i < WARDEN_CHILDREN; i++)
