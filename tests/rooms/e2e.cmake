@@ -3,6 +3,11 @@ sealed_it(e2e_policy)
 sealed_it(e2e_faults)
 sealed_it(e2e_many)
 sealed_it(peer_kbs)
+# A program that makes another one try forbidden things; it knows the registers of this processor only.
+if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
+  sealed_probe(inject sealed_flags)
+  sealed_it(sandbox)
+endif()
 
 # Figures, run by tests/bench/run.sh: the parts of a first read, each alone.
 if(NOT SEALED_SANITIZE AND NOT SEALED_FUZZ)
