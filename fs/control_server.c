@@ -172,6 +172,7 @@ static bool op_unseal(struct peer *peer, const json_t *request, int fd, struct e
         return err_wrap(err, "sealed text");
     struct resolve_request resolve = {.path = path ? path : "",
         .blob = secret_bytes(text),
+        .max_age_ms = INT64_MAX,
         .timeout_ms = peer->server->conf.timeout_ms};
     return resolver->resolve(resolver, &resolve, peer_resolved, peer, &peer->call, err);
 }

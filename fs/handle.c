@@ -33,14 +33,14 @@ static void give_slot(struct handles *handles, uint32_t slot)
     pthread_mutex_unlock(&handles->lock);
 }
 
-static void hold(struct handle *handle, uint64_t node, struct pin *pin, struct secret *secret)
+static void hold(struct handle *handle, uint64_t node, struct pin *pin, struct lease *lease)
 {
     handle->pin = pin_ref(pin);
-    handle->secret = secret ? secret_ref(secret) : NULL;
+    handle->lease = lease ? lease_ref(lease) : NULL;
     __atomic_store_n(&handle->node, node, __ATOMIC_RELEASE);
 }
 
-bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct secret *secret,
+bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct lease *lease,
     uint64_t *ret_fh, struct err *err)
 {
     uint32_t slot;
@@ -54,9 +54,9 @@ bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct
         .ino = pin->st.st_ino,
         .ctime_sec = pin->st.st_ctim.tv_sec,
         .ctime_nsec = pin->st.st_ctim.tv_nsec,
-        .length = secret ? (int64_t)secret_len(secret) : -1,
+        .length = lease ? (int64_t)lease->len : -1,
         .uses = uses};
-    hold(&handles->held[slot], node, pin, secret);
+    hold(&handles->held[slot], node, pin, lease);
     __atomic_store_n(&record->fh, (uint64_t)uses << SLOT_BITS | (slot + 1), __ATOMIC_RELEASE);
     *ret_fh = record->fh;
     return true;
@@ -80,25 +80,25 @@ bool handle_orphan(struct handles *handles, uint64_t fh, struct handle_record *r
 }
 
 static bool is_same(
-    const struct handle_record *record, const struct pin *pin, const struct secret *secret)
+    const struct handle_record *record, const struct pin *pin, const struct lease *lease)
 {
     return record->dev == pin->st.st_dev && record->ino == pin->st.st_ino &&
            record->ctime_sec == pin->st.st_ctim.tv_sec &&
            record->ctime_nsec == pin->st.st_ctim.tv_nsec &&
-           record->length == (secret ? (int64_t)secret_len(secret) : -1);
+           record->length == (lease ? (int64_t)lease->len : -1);
 }
 
 bool handle_adopt(
-    struct handles *handles, uint64_t fh, struct pin *pin, struct secret *secret, struct err *err)
+    struct handles *handles, uint64_t fh, struct pin *pin, struct lease *lease, struct err *err)
 {
     const struct handle_record *record = nodetable_find_handle(handles->table, fh);
-    if (!record || !is_same(record, pin, secret))
+    if (!record || !is_same(record, pin, lease))
         return err_set_at(err, ERR_IO, ESTALE, __FILE__, __LINE__,
             "the file has changed since it was opened, and the worker that had it open is gone");
     struct handle *handle = &handles->held[nodetable_slot(fh)];
     pthread_mutex_lock(&handles->lock);
     if (!handle->node) /* two reads may come at once */
-        hold(handle, record->node, pin, secret);
+        hold(handle, record->node, pin, lease);
     pthread_mutex_unlock(&handles->lock);
     return true;
 }
@@ -119,9 +119,19 @@ void handle_close(
     *ret_sealed = record->length >= 0;
     record->fh = 0;
     pin_unref(handle->pin);
-    secret_unref(handle->secret);
+    lease_unref(handle->lease);
     *handle = (struct handle){0};
     give_slot(handles, slot);
+}
+
+/* A handle that is being opened meanwhile has its lease already, which is revoked as well. */
+void handles_revoke(struct handles *handles)
+{
+    for (uint32_t slot = 0; slot < handles->table->handle_high; slot++) {
+        struct handle_record *record = &handles->table->handles[slot];
+        if (__atomic_load_n(&record->fh, __ATOMIC_ACQUIRE) != 0 && record->length >= 0)
+            record->revoked = 1;
+    }
 }
 
 size_t handles_count(struct handles *handles)
@@ -158,7 +168,7 @@ void handles_free(struct handles *handles)
         return;
     for (uint32_t slot = 0; handles->held && slot < handles->table->handle_high; slot++) {
         pin_unref(handles->held[slot].pin);
-        secret_unref(handles->held[slot].secret);
+        lease_unref(handles->held[slot].lease);
     }
     pthread_mutex_destroy(&handles->lock);
     free(handles->held);

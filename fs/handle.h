@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "crypt/base/secret.h"
+#include "fs/lease.h"
 #include "fs/nodetable.h"
 #include "fs/source.h"
 
@@ -14,7 +14,7 @@ struct handles;
 
 struct handle {
     struct pin *pin;
-    struct secret *secret; /* NULL: not a sealed file */
+    struct lease *lease; /* NULL: not a sealed file */
     uint64_t node;
 };
 
@@ -24,16 +24,19 @@ void handles_free(struct handles *handles);
 DEFINE_AUTO(struct handles, handles_free);
 
 /* Takes references. Any thread, as all below. */
-bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct secret *secret,
+bool handle_open(struct handles *handles, uint64_t node, struct pin *pin, struct lease *lease,
     uint64_t *ret_fh, struct err *err) MUST_CHECK;
 /* NULL: not known, or an orphan. Valid until handle_close: the kernel closes only after the last read was answered. */
 const struct handle *handle_find(struct handles *handles, uint64_t fh);
-/* The node of an orphan, and what it was opened on. */
+/* The node of an orphan, and what it was opened on. What of sealed files was open when handles_revoke was called stays revoked, also for
+ * the workers to come: record.revoked. */
 bool handle_orphan(struct handles *handles, uint64_t fh, struct handle_record *ret_record);
 /* An orphan takes these up. ESTALE in err.sys_errno when the file or the length is another one now. */
-bool handle_adopt(struct handles *handles, uint64_t fh, struct pin *pin, struct secret *secret,
+bool handle_adopt(struct handles *handles, uint64_t fh, struct pin *pin, struct lease *lease,
     struct err *err) MUST_CHECK;
 /* *ret_node 0: it was not known. *ret_held: it was no orphan. */
 void handle_close(
     struct handles *handles, uint64_t fh, uint64_t *ret_node, bool *ret_held, bool *ret_sealed);
+/* Whatever is open of sealed files now is revoked. */
+void handles_revoke(struct handles *handles);
 size_t handles_count(struct handles *handles);

@@ -40,6 +40,7 @@ struct handle_record {
     int64_t ctime_sec, ctime_nsec;
     int64_t length; /* of the plaintext; -1: not a sealed file */
     uint32_t uses;
+    uint32_t revoked; /* 1: what was read from it is not to be had any more */
 };
 
 struct nodetable_data {

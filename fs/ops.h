@@ -21,6 +21,7 @@ struct ops_conf {
     const struct source *source;
     struct shown shown; /* with tree, cache and resolver */
     struct handles *handles;
+    const struct settings *settings;
     void (*unmounted)(
         void *arg); /* on the last thread of ops: the kernel has closed the connection */
     void *arg;

@@ -31,6 +31,20 @@ void ops_bounce_done(void)
     secret_bounce_done(&bounce);
 }
 
+static void reply_secret(fuse_req_t req, struct lease *lease, size_t size, off_t offset)
+{
+    auto_secret *secret = lease_secret(lease);
+    if (!secret) {
+        fuse_reply_err(req, EKEYREVOKED);
+        return;
+    }
+    struct bytes part = bytes_slice(secret_bytes(secret), (size_t)offset, size);
+    if (part.len > 0)
+        memcpy(bounce.data, part.data, part.len);
+    fuse_reply_buf(req, (const char *)bounce.data, part.len);
+    secret_bounce_wipe(&bounce, part.len);
+}
+
 static void reply_content(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
 {
     if (size > REPLY_SIZE)
@@ -39,12 +53,8 @@ static void reply_content(fuse_req_t req, const struct handle *handle, size_t si
         fuse_reply_err(req, ENOMEM);
         return;
     }
-    if (handle->secret) {
-        struct bytes part = bytes_slice(secret_bytes(handle->secret), (size_t)offset, size);
-        if (part.len > 0)
-            memcpy(bounce.data, part.data, part.len);
-        fuse_reply_buf(req, (const char *)bounce.data, part.len);
-        secret_bounce_wipe(&bounce, part.len);
+    if (handle->lease) {
+        reply_secret(req, handle->lease, size, offset);
         return;
     }
     ssize_t len = pread(handle->pin->fd, bounce.data, size, offset);
@@ -56,8 +66,13 @@ static void reply_content(fuse_req_t req, const struct handle *handle, size_t si
 
 /* -- opening ----------------------------------------------------------------------------------- */
 
+static int64_t length_of(const struct lease *lease)
+{
+    return lease ? (int64_t)lease->len : -1;
+}
+
 static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
-    struct pin *pin, struct secret *secret)
+    struct pin *pin, struct lease *lease)
 {
     struct ops *ops = ops_of(req);
     struct err err = ERR_INIT;
@@ -65,20 +80,20 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
      * The kernel was told a size that is less than the true one (another secret came from the KBS meanwhile), and sendfile and splice
      * would cut the content there. ESTALE makes it walk the path once more, and learn the size from the cache, or (ttl=0 keeps none) here.
      */
-    if (secret && secret_len(secret) > tree_told_size(ops->conf.shown.tree, node)) {
-        tree_grown(ops->conf.shown.tree, node, (int64_t)secret_len(secret));
+    if (lease && lease->len > tree_told_size(ops->conf.shown.tree, node)) {
+        tree_grown(ops->conf.shown.tree, node, length_of(lease));
         fuse_reply_err(req, ESTALE);
         return;
     }
     uint64_t fh;
-    if (!handle_open(ops->conf.handles, node, pin, secret, &fh, &err)) {
+    if (!handle_open(ops->conf.handles, node, pin, lease, &fh, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
     }
-    tree_opened(ops->conf.shown.tree, node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    tree_opened(ops->conf.shown.tree, node, pin, length_of(lease));
     info->fh = fh;
     info->keep_cache = 0;
-    info->direct_io = secret != NULL;
+    info->direct_io = lease != NULL;
     if (fuse_reply_open(req, info) < 0) { /* the caller has gone: there will be no release */
         uint64_t of;
         bool held, sealed;
@@ -88,36 +103,42 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
 }
 
 static void reply_adopted(
-    fuse_req_t req, uint64_t fh, struct pin *pin, struct secret *secret, size_t size, off_t offset)
+    fuse_req_t req, uint64_t fh, struct pin *pin, struct lease *lease, size_t size, off_t offset)
 {
     struct ops *ops = ops_of(req);
     struct err err = ERR_INIT;
-    if (!handle_adopt(ops->conf.handles, fh, pin, secret, &err)) {
+    if (!handle_adopt(ops->conf.handles, fh, pin, lease, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
     }
     const struct handle *handle = handle_find(ops->conf.handles, fh);
-    tree_opened(ops->conf.shown.tree, handle->node, pin, secret ? (int64_t)secret_len(secret) : -1);
+    tree_opened(ops->conf.shown.tree, handle->node, pin, length_of(lease));
     reply_content(req, handle, size, offset);
 }
 
-static void reply_ticket(struct ticket *ticket, struct secret *secret, int sys_errno)
+static void reply_ticket(struct ticket *ticket, const struct park_answer *answer)
 {
-    if (!secret)
-        fuse_reply_err(ticket->req, sys_errno);
+    if (!answer->lease)
+        fuse_reply_err(ticket->req, answer->sys_errno);
     else if (ticket->is_read)
         reply_adopted(
-            ticket->req, ticket->info.fh, ticket->pin, secret, ticket->size, ticket->offset);
+            ticket->req, ticket->info.fh, ticket->pin, answer->lease, ticket->size, ticket->offset);
     else
-        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, secret);
+        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, answer->lease);
     pin_unref(ticket->pin);
     free(ticket);
 }
 
-void ops_reply(void *arg, void *ticket, struct secret *secret, int sys_errno)
+static void reply_errno(struct ticket *ticket, int sys_errno)
+{
+    const struct park_answer answer = {.sys_errno = sys_errno};
+    reply_ticket(ticket, &answer);
+}
+
+void ops_reply(void *arg, void *ticket, const struct park_answer *answer)
 {
     (void)arg;
-    reply_ticket(ticket, secret, sys_errno);
+    reply_ticket(ticket, answer);
 }
 
 static void on_interrupt(fuse_req_t req, void *data)
@@ -125,36 +146,44 @@ static void on_interrupt(fuse_req_t req, void *data)
     park_interrupt(ops_of(req)->park, (uint64_t)(uintptr_t)data);
 }
 
+/* True: it waits now, and the ticket is given away. Else there is an answer, or an error. */
+static bool park_ticket(struct ops *ops, const struct park_wanted *wanted, struct ticket *ticket,
+    enum cache_result *ret_result, struct lease **ret_lease, struct err *err)
+{
+    fuse_req_t req = ticket->req;
+    uint64_t id = 0;
+    if (!park_add(ops->park, wanted, ticket, &id, ret_result, ret_lease, err, err) || id == 0)
+        return false;
+    fuse_req_interrupt_func(req, on_interrupt, (void *)(uintptr_t)id);
+    park_arm(ops->park, id);
+    return true;
+}
+
 /* Answers now from the cache, or parks. The ticket is given away. */
 static void await_secret(struct ops *ops, struct ticket *ticket)
 {
     char path[PATH_SIZE], full[PATH_FULL_SIZE];
-    auto_secret *secret = NULL;
-    enum cache_result result = CACHE_MISS;
-    struct err refusal = ERR_INIT, err = ERR_INIT;
-    uint64_t id;
+    auto_lease *lease = NULL;
+    struct err err = ERR_INIT;
     if (!tree_path(ops->conf.shown.tree, ticket->node, path)) {
-        reply_ticket(ticket, NULL, ESTALE);
+        reply_errno(ticket, ESTALE);
         return;
     }
     path_full(ops->conf.shown.mountpoint, path, full);
-    result = cache_find(ops->conf.shown.cache, full, ticket->pin->blob, &secret, &refusal);
+    const struct park_wanted wanted = {
+        full, ticket->pin->blob, settings_of(ops->conf.settings, ticket->pin)};
+    enum cache_result result =
+        cache_find(ops->conf.shown.cache, wanted.path, wanted.blob, &lease, &err);
     if (result == CACHE_HIT)
         atomic_fetch_add_explicit(&ops->hits, 1, memory_order_relaxed);
-    if (result == CACHE_MISS) {
-        fuse_req_t req = ticket->req;
-        if (!park_add(ops->park, full, ticket->pin->blob, ticket, &id, &result, &secret, &refusal,
-                &err)) {
-            reply_ticket(ticket, NULL, errno_of(&err));
-            return;
-        }
-        if (id != 0) {
-            fuse_req_interrupt_func(req, on_interrupt, (void *)(uintptr_t)id);
-            park_arm(ops->park, id);
-            return;
-        }
-    }
-    reply_ticket(ticket, secret, secret ? 0 : err_info(refusal.code)->sys_errno);
+    if (result == CACHE_AGED)
+        lease_unref(take_ptr(lease));
+    if ((result == CACHE_MISS || result == CACHE_AGED) &&
+        park_ticket(ops, &wanted, ticket, &result, &lease, &err))
+        return;
+    const struct park_answer answer = {lease, result == CACHE_STALE,
+        result == CACHE_REFUSED ? err_info(err.code)->sys_errno : errno_of(&err)};
+    reply_ticket(ticket, &answer);
 }
 
 static struct ticket *ticket_new(
@@ -233,8 +262,10 @@ void op_read(
     const struct handle *handle = handle_find(ops->conf.handles, info->fh);
     if (handle)
         reply_content(req, handle, size, offset);
-    else if (handle_orphan(ops->conf.handles, info->fh, &record))
+    else if (handle_orphan(ops->conf.handles, info->fh, &record) && !record.revoked)
         read_orphan(req, &record, size, offset, info);
+    else if (nodetable_find_handle(ops->conf.table, info->fh))
+        fuse_reply_err(req, EKEYREVOKED);
     else
         fuse_reply_err(req, EBADF);
 }

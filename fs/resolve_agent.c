@@ -11,6 +11,7 @@ static void call_fetch_arrived(void *arg, struct secret *plaintext, const struct
     struct err copy = *err;
     call->fetch = NULL;
     if (plaintext) {
+        call->taken_ms = loop_now_ms();
         call_succeed(call, plaintext);
         return;
     }

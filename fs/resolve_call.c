@@ -68,7 +68,7 @@ void call_succeed(struct resolver_call *call, struct secret *plaintext)
     resolve_fn *fn = call->fn;
     void *arg = call->arg;
     struct err none = ERR_INIT;
-    struct resolve_result result = {held, resource ? resource : ""};
+    struct resolve_result result = {held, resource ? resource : "", call->taken_ms};
     call_free(call);
     fn(arg, &result, &none);
 }

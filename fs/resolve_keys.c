@@ -13,16 +13,16 @@ static void key_clear(struct resolve_key *key)
     *key = (struct resolve_key){0};
 }
 
-struct secret *resolve_keys_find(struct resolve_keys *keys, const char *uri)
+const struct resolve_key *resolve_keys_find(struct resolve_keys *keys, const char *uri)
 {
     int64_t now = loop_now_ms();
-    struct secret *found = NULL;
+    const struct resolve_key *found = NULL;
     for (size_t i = 0; i < RESOLVE_KEYS_MAX; i++) {
         struct resolve_key *key = &keys->slots[i];
         if (key->uri && key->until_ms <= now)
             key_clear(key);
         else if (key->uri && strcmp(key->uri, uri) == 0)
-            found = key->value;
+            found = key;
     }
     return found;
 }
@@ -40,7 +40,8 @@ void resolve_keys_keep(struct resolve_keys *keys, const char *uri, struct secret
     if (!copy)
         return;
     key_clear(slot);
-    *slot = (struct resolve_key){copy, secret_ref(value), loop_now_ms() + keys->keep_ms};
+    int64_t now = loop_now_ms();
+    *slot = (struct resolve_key){copy, secret_ref(value), now, now + keys->keep_ms};
 }
 
 void resolve_keys_drop(struct resolve_keys *keys, const char *uri)

@@ -11,7 +11,7 @@
 struct resolve_key {
     char *uri;
     struct secret *value;
-    int64_t until_ms; /* loop_now_ms() */
+    int64_t taken_ms, until_ms; /* loop_now_ms() */
 };
 
 struct resolve_keys {
@@ -20,7 +20,7 @@ struct resolve_keys {
 };
 
 /* Borrowed: NULL when it is not there or its time has passed (it is wiped then). */
-struct secret *resolve_keys_find(struct resolve_keys *keys, const char *uri);
+const struct resolve_key *resolve_keys_find(struct resolve_keys *keys, const char *uri);
 /* Takes a reference; the key that would expire first makes room. Silently keeps nothing when memory
  * is out or keep_ms is 0. */
 void resolve_keys_keep(struct resolve_keys *keys, const char *uri, struct secret *value);

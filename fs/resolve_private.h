@@ -20,6 +20,8 @@ struct resolver_call {
     size_t blob_len;
     char *resource; /* URI of what is being fetched, then of the result */
     int64_t deadline_ms;
+    int64_t max_age_ms;
+    int64_t taken_ms; /* of the material in use */
     struct loop_timer *soon;
     struct kbs_fetch *fetch;
     bool key_was_kept; /* the signer or wrapping key in use came from the keeper, not fresh from the

@@ -45,6 +45,7 @@ static void call_material_arrived(void *arg, struct secret *fetched, const struc
     }
     if (sealed_payload(call->sealed)->type == SEALED_ENVELOPE)
         resolve_keys_keep(&call->owner->keys, call->resource, fetched);
+    call->taken_ms = loop_now_ms();
     call_open(call, fetched);
 }
 
@@ -86,15 +87,16 @@ static bool call_payload(struct resolver_call *call, struct err *err)
         !vault_name_allowed(self, sealed_payload(call->sealed), err) ||
         !sealed_uri(call->sealed, &uri, err))
         return false;
-    struct secret *kept = sealed_payload(call->sealed)->type == SEALED_ENVELOPE
-                              ? resolve_keys_find(&self->keys, uri)
-                              : NULL;
-    call->key_was_kept = kept != NULL;
-    if (!kept)
+    const struct resolve_key *kept = sealed_payload(call->sealed)->type == SEALED_ENVELOPE
+                                         ? resolve_keys_find(&self->keys, uri)
+                                         : NULL;
+    call->key_was_kept = kept && loop_now_ms() - kept->taken_ms < call->max_age_ms;
+    if (!call->key_was_kept)
         return call_fetch(call, uri, call_material_arrived, err);
     if (!call_resource(call, uri, err))
         return false;
-    auto_secret *held = secret_ref(kept);
+    call->taken_ms = kept->taken_ms;
+    auto_secret *held = secret_ref(kept->value);
     call_open(call, held);
     return true;
 }
@@ -183,10 +185,10 @@ static bool call_signer(struct resolver_call *call, struct err *err)
         return signer_from_file(call, kid, err);
     if (!kbs_uri_parse(kid, &uri, err) || !signer_allowed(self, kid, &uri, err))
         return false;
-    struct secret *kept = resolve_keys_find(&self->keys, kid);
+    const struct resolve_key *kept = resolve_keys_find(&self->keys, kid);
     if (!kept)
         return call_fetch(call, kid, call_signer_arrived, err);
-    auto_secret *held = secret_ref(kept);
+    auto_secret *held = secret_ref(kept->value);
     if (call_verify_text(call, held, err))
         return true;
     /* Kept keys may be out of date: a failure with one is tried once more with what the KBS has
@@ -233,6 +235,7 @@ static bool sealed_resolve(struct resolver *resolver, const struct resolve_reque
     if (request->blob.len > 0)
         memcpy(call->blob, request->blob.data, request->blob.len);
     call->blob_len = request->blob.len;
+    call->max_age_ms = request->max_age_ms;
     *ret_call = call;
     return true;
 }
@@ -256,10 +259,20 @@ static void resolver_free(struct resolver *resolver)
     free(self);
 }
 
+/* Keys that were given to a guest which was still a good one open nothing any more. */
+static void on_distrusted(void *arg, const struct err *err)
+{
+    struct resolve_sealed *self = arg;
+    resolve_keys_drop(&self->keys, NULL);
+    if (self->resolver.distrusted)
+        self->resolver.distrusted(self->resolver.distrusted_arg, err);
+}
+
 bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
     struct resolve_sealed *self = calloc(1, sizeof *self);
+    const char *name;
     if (!self)
         return err_nomem(err);
     self->loop = loop;
@@ -278,6 +291,8 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         resolver_free(&self->resolver);
         return false;
     }
+    for (size_t i = 0; i < brokers_count(self->brokers); i++)
+        kbs_client_on_distrust(brokers_at(self->brokers, i, &name), on_distrusted, self);
     *ret_resolver = &self->resolver;
     return true;
 }

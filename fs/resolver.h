@@ -14,15 +14,17 @@
 struct resolver_call;
 
 struct resolve_request {
-    const char *path;  /* path in normal form below the mount, e.g. "db/password": for the context
+    const char *path;   /* path in normal form below the mount, e.g. "db/password": for the context
                           and for messages */
-    struct bytes blob; /* the sealed string as read from the source; copied */
+    struct bytes blob;  /* the sealed string as read from the source; copied */
+    int64_t max_age_ms; /* what the key broker said longer ago does not count: it is asked anew */
     int64_t timeout_ms;
 };
 
 struct resolve_result {
     struct secret *plaintext; /* borrowed: take a reference */
     const char *resource;     /* URI it came from, for audit and explain; borrowed */
+    int64_t taken_ms;         /* loop_now_ms() when the key broker gave it, or the key to it */
 };
 
 /* `result` NULL on failure. */
@@ -51,4 +53,9 @@ struct resolver {
      * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);
     void (*free)(struct resolver *self); /* cancels without calling back */
+
+    /* Set by whoever serves the plaintexts, or NULL. The guest is not, or no longer, in a good state for the key broker, as `err` says: nothing
+     * that was given to it before may be served any more. Loop thread, before those who wait hear of it. */
+    void (*distrusted)(void *arg, const struct err *err);
+    void *distrusted_arg;
 };

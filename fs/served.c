@@ -4,6 +4,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How long an open waits for the key broker that could go on with what is kept. A slow TPM and three exchanges should fit. */
+#define PATIENCE_MS 1500
+
 struct served {
     struct served_conf conf;
     struct source source;
@@ -36,8 +39,10 @@ static bool make_ops(struct served *served, struct err *err)
         .threads = conf->threads,
         .table = served->table,
         .source = &served->source,
-        .shown = {served->tree, conf->cache, conf->resolver, conf->mountpoint, conf->maximum},
+        .shown = {served->tree, custody_cache(conf->custody), conf->resolver, conf->mountpoint,
+            conf->maximum},
         .handles = served->handles,
+        .settings = conf->settings,
         .unmounted = post_unmounted,
         .arg = served};
     return ops_new(&ops, &served->ops, err);
@@ -48,14 +53,15 @@ static bool make_park(struct served *served, struct err *err)
     const struct served_conf *conf = &served->conf;
     struct park_conf park = {.loop = conf->loop,
         .resolver = conf->resolver,
-        .cache = conf->cache,
+        .cache = custody_cache(conf->custody),
+        .leases = custody_leases(conf->custody),
         .mountpoint = conf->mountpoint,
         .timeout_ms = conf->timeout_ms,
+        .patience_ms = PATIENCE_MS,
         .length_max = (size_t)conf->maximum,
         .reply = ops_reply,
         .reply_arg = served->ops,
-        .refused = conf->refused,
-        .refused_arg = conf->refused_arg};
+        .events = custody_events(conf->custody)};
     return park_new(&park, &served->park, err);
 }
 
@@ -110,10 +116,13 @@ static void drop_pages(void *arg, uint64_t node)
     ops_invalidate(served->ops, node);
 }
 
-void served_invalidate(struct served *served)
+void served_over(struct served *served, const char *path, bool for_good)
 {
-    if (served->tree)
-        tree_each_sealed(served->tree, drop_pages, served);
+    if (!served->tree || (path && path_below(served->conf.mountpoint, path) == 0))
+        return;
+    if (for_good && !path)
+        handles_revoke(served->handles);
+    tree_each_sealed(served->tree, drop_pages, served);
 }
 
 void served_stop(struct served *served)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "fs/custody.h"
 #include "fs/ops.h"
 
 struct served;
@@ -21,9 +22,8 @@ struct served_conf {
     struct monitor_client *monitor;
     struct loop *loop;
     struct resolver *resolver;
-    struct cache *cache;
-    park_refused_fn *refused;
-    void *refused_arg;
+    const struct settings *settings;
+    struct custody *custody;
     /* Loop thread, once: somebody unmounted it. served_free may follow. */
     void (*unmounted)(void *arg, struct served *served);
     void *arg;
@@ -43,8 +43,8 @@ bool served_start(struct served *served, struct err *err) MUST_CHECK;
 const char *served_mountpoint(const struct served *served);
 /* Loop thread, as all below. */
 void served_status(const struct served *served, struct served_status *ret_status);
-/* The page cache of every sealed file goes. */
-void served_invalidate(struct served *served);
+/* As custody_conf.over. */
+void served_over(struct served *served, const char *path, bool for_good);
 /* Ends what waits (ENOTCONN); later opens that would have to wait get the same. */
 void served_stop(struct served *served);
 /* After it was unmounted: lets go of the source. */

@@ -24,9 +24,9 @@ struct worker {
     struct worker_conf conf;
     int64_t started_ms;
     struct monitor_client monitor;
-    struct cache *cache;
+    struct settings settings;
+    struct custody *custody;           /* NULL: no mount */
     struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
-    struct loop_timer *sweep;
     struct loop_watch *events;
     struct refusals refusals;
     struct health *health;
@@ -36,11 +36,7 @@ struct worker {
 
 size_t worker_flush(struct worker *worker)
 {
-    size_t dropped = worker->cache ? cache_flush(worker->cache) : 0;
-    for (size_t i = 0; i < worker->conf.mount_count; i++)
-        if (worker->mounts[i])
-            served_invalidate(worker->mounts[i]);
-    return dropped;
+    return worker->custody ? custody_flush(worker->custody) : 0;
 }
 
 static void add_mount(struct worker_status *total, const struct served_status *mount)
@@ -68,8 +64,8 @@ void worker_status(const struct worker *worker, struct worker_status *ret_status
         served_status(worker->mounts[i], &mount);
         add_mount(&status, &mount);
     }
-    if (worker->cache)
-        cache_stats(worker->cache, &status.secrets, &status.secret_bytes);
+    if (worker->custody)
+        cache_stats(custody_cache(worker->custody), &status.secrets, &status.secret_bytes);
     *ret_status = status;
 }
 
@@ -204,20 +200,28 @@ static void on_unmounted(void *arg, struct served *served)
         loop_stop(worker->conf.loop);
 }
 
-/* -- the cache's alarm, and refusals ----------------------------------------------------------- */
+/* -- what becomes of plaintexts ---------------------------------------------------------------- */
 
-static void on_filled(void *arg, int64_t ttl_ms)
+static void on_over(void *arg, const char *path, bool for_good)
 {
     struct worker *worker = arg;
-    loop_timer_set(worker->sweep, ttl_ms + 1);
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i])
+            served_over(worker->mounts[i], path, for_good);
 }
 
-static void on_sweep(void *arg)
+static void on_stale(void *arg, const char *path, const struct err *err)
 {
-    struct worker *worker = arg;
-    int64_t next = cache_sweep(worker->cache);
-    if (next >= 0)
-        loop_timer_set(worker->sweep, next + 1);
+    (void)arg;
+    const struct log_field fields[] = {{"PATH", path}, {"CODE", err_info(err->code)->name}};
+    log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields),
+        "serves what was fetched before, since no key broker answers: %s", err->message);
+}
+
+static void on_distrusted(void *arg, const struct err *err)
+{
+    (void)arg;
+    log_err(LOG_LEVEL_ERROR, err, "every plaintext is wiped");
 }
 
 static void on_refused(void *arg, const char *path, const struct err *err)
@@ -268,9 +272,8 @@ static bool start_mount(struct worker *worker, size_t mount, size_t mounts, stru
         .monitor = &worker->monitor,
         .loop = conf->loop,
         .resolver = conf->resolver,
-        .cache = worker->cache,
-        .refused = on_refused,
-        .refused_arg = worker,
+        .settings = &worker->settings,
+        .custody = worker->custody,
         .unmounted = on_unmounted,
         .arg = worker};
     return served_new(&served, &worker->mounts[mount], err) &&
@@ -281,14 +284,16 @@ bool worker_start(struct worker *worker, struct err *err)
 {
     const struct worker_conf *conf = &worker->conf;
     size_t mounts = mounts_live(conf);
-    struct cache_conf cache = {.ttl_ms = conf->conf->secrets.ttl_ms,
+    const struct custody_conf custody = {.loop = conf->loop,
         .error_ttl_ms = conf->conf->secrets.error_ttl_ms,
         .memory = (size_t)conf->conf->secrets.memory,
-        .filled = on_filled,
+        .over = on_over,
+        .refused = on_refused,
+        .stale = on_stale,
+        .distrusted = on_distrusted,
         .arg = worker};
-    if (mounts == 0)
-        return true;
-    if (!cache_new(&cache, &worker->cache, err))
+    settings_init(&worker->settings, conf->conf);
+    if (!custody_new(&custody, conf->resolver, &worker->custody, err))
         return false;
     for (size_t i = 0; i < conf->mount_count; i++)
         if (conf->mountpoints[i][0] && !start_mount(worker, i, mounts, err))
@@ -313,9 +318,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     worker->started_ms = loop_now_ms();
     monitor_client_init(&worker->monitor, conf->requests_fd);
     refusals_init(&worker->refusals);
-    if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||
-        !loop_timer_new(conf->loop, on_sweep, worker, &worker->sweep, err)) {
-        health_free(worker->health);
+    if (!health_new(conf->loop, conf->resolver, &worker->health, err)) {
         free(worker);
         return false;
     }

@@ -24,6 +24,9 @@ struct token_wait {
     void *arg;
 };
 
+/* What the broker thinks of this guest. */
+enum standing { STANDING_NONE, STANDING_TAKEN, STANDING_AFFIRMED };
+
 struct kbs_client {
     struct loop *loop;
     struct http *http;
@@ -51,6 +54,9 @@ struct kbs_client {
     int64_t accepted_at;
     char *accepted_evidence, *latest_evidence;
     struct err last_refusal;
+    enum standing standing;
+    kbs_distrust_fn *distrust;
+    void *distrust_arg;
 };
 
 static const char *url_of(const struct kbs_client *client, size_t replica)
@@ -230,11 +236,21 @@ static void fail_waiting(struct kbs_client *client, const struct err *err)
             return;
 }
 
+static void stand(struct kbs_client *client, enum standing standing, const struct err *err)
+{
+    bool fallen = standing < client->standing;
+    client->standing = standing;
+    if (fallen && client->distrust)
+        client->distrust(client->distrust_arg, err);
+}
+
 static void handshake_failed(struct kbs_client *client, const struct err *err)
 {
     struct err told = *err;
     if (client->troubles.code != ERR_OK)
         err_wrap(&told, "%s; and", client->troubles.message);
+    if (told.code == ERR_DENIED_POLICY)
+        stand(client, STANDING_NONE, &told);
     client->handshakes_failed++;
     note_refusal(client, &told);
     backoff_fail(&client->backoff, loop_now_ms(), &told);
@@ -243,14 +259,20 @@ static void handshake_failed(struct kbs_client *client, const struct err *err)
 
 static void take_session(struct kbs_client *client, struct kbs_session *session)
 {
+    struct err err = ERR_INIT;
     client->handshakes++;
     backoff_clear(&client->backoff);
     kbs_session_unref(client->session);
     client->session = kbs_session_ref(session);
     client->home = client->asked;
     replicas_answered(&client->replicas, client->asked);
-    if (kbs_session_affirming(session))
+    bool affirming = kbs_session_affirming(session);
+    if (affirming)
         note_accepted(client, session);
+    else
+        err_set(&err, ERR_DENIED_POLICY, "KBS %s does not find this guest affirming any more",
+            url_of(client, client->home));
+    stand(client, affirming ? STANDING_AFFIRMED : STANDING_TAKEN, &err);
     loop_timer_set(client->pump, 0);
 }
 
@@ -405,6 +427,12 @@ void kbs_client_free(struct kbs_client *client)
     free(client->accepted_evidence);
     free(client->latest_evidence);
     free(client);
+}
+
+void kbs_client_on_distrust(struct kbs_client *client, kbs_distrust_fn *fn, void *arg)
+{
+    client->distrust = fn;
+    client->distrust_arg = arg;
 }
 
 bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,

@@ -39,6 +39,11 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
 void kbs_client_free(struct kbs_client *client); /* cancels without calling back */
 DEFINE_AUTO(struct kbs_client, kbs_client_free);
 
+/* The broker refuses this guest after it took it, or does not find it affirming any more: what it gave before should be forgotten. Called
+ * once for each such fall, before those who wait hear of it, never from inside a call; must not free the client. */
+typedef void kbs_distrust_fn(void *arg, const struct err *err);
+void kbs_client_on_distrust(struct kbs_client *client, kbs_distrust_fn *fn, void *arg);
+
 /*
  * Calls back exactly once, never from inside, unless cancelled; at the latest after timeout_ms. False, and
  * no call back: the last failure is still fresh (its error again, with the time of the next try).

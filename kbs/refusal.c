@@ -73,7 +73,8 @@ bool refusal_explain(enum refusal_step step, const char *url, const struct http_
     if (response->status >= 500) /* whatever the name: it could not decide */
         by_status(url, response->status, &error, ret_err);
     else if (step == REFUSAL_AUTH && attestation && strstr(error.detail, "ersion"))
-        err_set(ret_err, ERR_DENIED_POLICY,
+        /* Says nothing of this guest; another replica may speak ours. */
+        err_set(ret_err, ERR_UNREACH,
             "KBS %s speaks another version of the protocol (this client: " PROTO_VERSION "): %s",
             url, error.detail);
     else if (step == REFUSAL_ATTEST && attestation)

@@ -16,7 +16,7 @@ pcr_extend 11 "an unknown program"
 after=$(pcr_now 11)
 read_is password "correct horse" # the token and the cache are still good
 flush --token
-open_fails password EACCES
+open_fails password EKEYREVOKED # it was served before
 explanation=$("$BIN/sealed" explain --json "$MNT/password")
 equal "the guest names the PCR" 11 "$(jq -r '.guest.changed[0].pcr' <<<"$explanation")"
 equal "and only that one" 1 "$(jq -r '.guest.changed | length' <<<"$explanation")"
@@ -42,7 +42,7 @@ printf 'allow team/signing-key/*\nallow team/secret/other if status affirming\nd
 kbs policy set "$DIR/policy" >/dev/null
 flush --token
 read_is other "another"
-open_fails password EACCES
+open_fails password EKEYREVOKED
 equal "one denial did not cost the other its token" 1 "$(( $(sealed_stat .handshakes) > 0 ))"
 printf 'allow ** if status affirming\n' >"$DIR/policy"
 kbs policy set "$DIR/policy" >/dev/null
@@ -52,7 +52,7 @@ flush
 read_is other "another"
 kbs agent revoke "$AGENT" >/dev/null
 flush
-open_fails other EACCES
+open_fails other EKEYREVOKED
 kbs agent admit "$AGENT" >/dev/null
 flush --token
 read_is other "another"
@@ -60,11 +60,11 @@ read_is other "another"
 # Admission is manual: a machine that is deleted and enrols again waits.
 kbs agent delete "$AGENT" >/dev/null
 flush --token
-open_fails other EACCES
+open_fails other EKEYREVOKED
 "$BIN/sealed" attest enroll --kbs "$URL" --ca-file "$DIR/ca.pem" --attestd "$DIR/attestd.sock" >"$DIR/again.log"
 check "enrolment says what an administrator must do" grep -q "agent admit" "$DIR/again.log"
 flush --token
-open_fails other EACCES
+open_fails other EKEYREVOKED
 kbs agent admit "$AGENT" >/dev/null
 flush --token
 read_is other "another"

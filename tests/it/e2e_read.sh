@@ -97,6 +97,6 @@ read_is letter "rewritten"
 kbs delete kbs:///team/secret/password >/dev/null
 read_is password "correct horse" # still fresh in memory
 flush
-open_fails password ENOKEY
+open_fails password EKEYREVOKED
 read_is letter "rewritten"
 sealed_unmount

@@ -90,7 +90,7 @@ static void on_time(void *arg)
         loop_timer_set(call->timer, call->delay_ms);
         return;
     }
-    struct resolve_result result = {secret, "kbs:///fake/key/1"};
+    struct resolve_result result = {secret, "kbs:///fake/key/1", loop_now_ms()};
     call_free(call);
     fn(to, done ? &result : NULL, &err);
 }

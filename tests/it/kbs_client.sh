@@ -40,7 +40,7 @@ ask state
 told "the refusal is remembered" '"refusal":"kbs:///default/key/a1'
 faulty "a missing resource" resource=missing "many 120000 1 kbs:///default/key/b" '{"not-found":1}' 'no such resource'
 faulty "evidence refused" attest=id:01HZ7R "many 120000 1 kbs:///default/key/c" '{"denied-policy":1}' "does not accept this guest's evidence" '"ref":"01HZ7R"'
-faulty "another protocol version" auth=version "many 120000 1 kbs:///default/key/d" '{"denied-policy":1}' 'this client: 0.4.0' 'expect =0.5.0'
+faulty "another protocol version" auth=version "many 120000 1 kbs:///default/key/d" '{"unreachable":1}' 'this client: 0.4.0' 'expect =0.5.0'
 faulty "a KBS with a problem" resource=status:503 "many 120000 1 kbs:///default/key/e" '{"unreachable":1}' 'has a problem (status 503)' 'no KBS here'
 faulty "not a KBS" auth=status:404 "many 120000 1 kbs:///default/key/f" '{"format":1}' 'is this the URL of a KBS?'
 faulty "a redirect is not followed" auth=redirect "many 120000 1 kbs:///default/key/g" '{"format":1}' 'redirects'

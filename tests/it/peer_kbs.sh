@@ -137,7 +137,7 @@ equal "a forgotten token costs one handshake" 1 "$(($(stat_of attest) - before))
 before=$(stat_of attest) asked=$(stat_of resource)
 faults resource=unknown-token
 flush
-open_fails password EACCES
+open_fails password EKEYREVOKED
 explained password "$HOST" token
 equal "a token that is always refused is renewed once" 1 "$(($(stat_of attest) - before))"
 equal "and the resource asked for twice" 2 "$(($(stat_of resource) - asked))"
@@ -155,15 +155,15 @@ broken attest=garbage unsigned EIO "JSON"
 broken resource=garbage unsigned EIO
 broken auth=oversize:3000000 unsigned EIO "more than"
 broken resource=oversize:9000000 unsigned EIO "more than"
-broken auth=other-nonce unsigned EACCES "evidence"
+broken auth=other-nonce unsigned EKEYREVOKED "evidence"
 broken auth=no-cookie unsigned EIO "kbs-session-id"
-broken auth=version unsigned EACCES "version"
+broken auth=version unsigned EHOSTUNREACH "version"
 broken auth=redirect unsigned EIO "url="
 broken attest=bad-token unsigned EIO "token"
 broken attest=expired unsigned EIO "token"
-broken attest=deny unsigned EACCES "evidence"
-broken resource=deny unsigned EACCES "policy" "PolicyDeny"
-broken resource=missing unsigned ENOKEY "no such resource" "PluginInternalError"
+broken attest=deny unsigned EKEYREVOKED "evidence"
+broken resource=deny unsigned EKEYREVOKED "policy" "PolicyDeny"
+broken resource=missing unsigned EKEYREVOKED "no such resource" "PluginInternalError"
 broken resource=other-key unsigned EKEYREJECTED
 for step in auth attest resource; do
     broken "$step=status:503" unsigned EHOSTUNREACH "503"
@@ -187,7 +187,7 @@ read_is unsigned "correct horse"
 before=$(stat_of attest)
 faults resource=deny
 flush
-open_fails unsigned EACCES
+open_fails unsigned EKEYREVOKED
 open_fails password EACCES
 equal "a denied resource costs no handshake" "$before" "$(stat_of attest)"
 sealed_unmount

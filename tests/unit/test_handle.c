@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "tests/unit/unit.h"
+#include "tests/unit/lease_fixture.h"
 
 static struct nodetable_data *table;
 static struct handles *handles;
@@ -38,11 +38,11 @@ static struct pin *pin(ino_t ino, time_t ctime)
     return made;
 }
 
-static uint64_t open_one(struct pin *of, struct secret *secret)
+static uint64_t open_one(struct pin *of, struct lease *lease)
 {
     uint64_t fh = 0;
     struct err err = ERR_INIT;
-    assert_done(handle_open(handles, 5, of, secret, &fh, &err), &err);
+    assert_done(handle_open(handles, 5, of, lease, &fh, &err), &err);
     return fh;
 }
 
@@ -82,15 +82,15 @@ static void succeed(void)
 static void test_orphan(void **state)
 {
     auto_pin *file = pin(1, 1), *other = pin(2, 1), *changed = pin(1, 2);
-    auto_secret *secret = NULL, *longer = NULL;
+    AUTO(leases_free) struct leases *leases = leases_make();
+    auto_lease *lease = lease_make(leases, "x", "0123456789", 0),
+               *longer = lease_make(leases, "x", "0123456789a", 0);
     struct handle_record record;
     struct err err = ERR_INIT;
     uint64_t node;
     bool held, sealed;
     (void)state;
-    assert_done(secret_new(10, &secret, &err), &err);
-    assert_done(secret_new(11, &longer, &err), &err);
-    uint64_t fh = open_one(file, secret);
+    uint64_t fh = open_one(file, lease);
     assert_false(handle_orphan(handles, fh, &record));
     succeed();
     assert_null(handle_find(handles, fh));
@@ -99,14 +99,14 @@ static void test_orphan(void **state)
     assert_int_equal(record.length, 10);
     assert_int_equal(handles_count(handles), 1);
     struct pin *const pins[] = {other, changed, file, file};
-    struct secret *const secrets[] = {secret, secret, longer, NULL};
+    struct lease *const given[] = {lease, lease, longer, NULL};
     for (size_t i = 0; i < ARRAY_LEN(pins); i++) {
-        assert_false(handle_adopt(handles, fh, pins[i], secrets[i], &err));
+        assert_false(handle_adopt(handles, fh, pins[i], given[i], &err));
         assert_int_equal(err.sys_errno, ESTALE);
     }
-    assert_done(handle_adopt(handles, fh, file, secret, &err), &err);
-    assert_done(handle_adopt(handles, fh, file, secret, &err), &err);
-    assert_ptr_equal(handle_find(handles, fh)->secret, secret);
+    assert_done(handle_adopt(handles, fh, file, lease, &err), &err);
+    assert_done(handle_adopt(handles, fh, file, lease, &err), &err);
+    assert_ptr_equal(handle_find(handles, fh)->lease, lease);
     handle_close(handles, fh, &node, &held, &sealed);
     assert_true(held && sealed);
 }
@@ -127,6 +127,32 @@ static void test_orphan_closed(void **state)
     assert_false(held);
     assert_false(handle_orphan(handles, fh, &record));
     handle_close(handles, other, &node, &held, &sealed);
+}
+
+/* It counts for what is open at that moment, and beyond the worker. */
+static void test_revoked(void **state)
+{
+    AUTO(leases_free) struct leases *leases = leases_make();
+    auto_lease *lease = lease_make(leases, "x", "secret", 0);
+    auto_pin *file = pin(1, 1);
+    struct handle_record record;
+    uint64_t node;
+    bool held, sealed;
+    (void)state;
+    uint64_t fh = open_one(file, lease), plain = open_one(file, NULL);
+    handles_revoke(handles);
+    uint64_t later = open_one(file, lease);
+    succeed();
+    assert_true(handle_orphan(handles, fh, &record) && record.revoked);
+    assert_true(handle_orphan(handles, plain, &record) && !record.revoked);
+    assert_true(handle_orphan(handles, later, &record) && !record.revoked);
+    const uint64_t all[] = {fh, plain, later};
+    for (size_t i = 0; i < ARRAY_LEN(all); i++)
+        handle_close(handles, all[i], &node, &held, &sealed);
+    uint64_t again = open_one(file, lease);
+    succeed();
+    assert_true(handle_orphan(handles, again, &record) && !record.revoked);
+    handle_close(handles, again, &node, &held, &sealed);
 }
 
 static void test_limit(void **state)
@@ -152,6 +178,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_open_find_close),
         cmocka_unit_test(test_orphan), cmocka_unit_test(test_orphan_closed),
-        cmocka_unit_test(test_limit)};
+        cmocka_unit_test(test_revoked), cmocka_unit_test(test_limit)};
     return cmocka_run_group_tests(tests, start, end);
 }

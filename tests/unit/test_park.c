@@ -3,7 +3,7 @@
 
 #include <errno.h>
 
-#include "tests/unit/unit.h"
+#include "tests/unit/lease_fixture.h"
 
 /* A resolver that answers when the test says so. */
 struct resolver_call {
@@ -40,7 +40,7 @@ static void land(size_t index, const char *text, enum err_code code)
 {
     auto_secret *secret = NULL;
     struct err err = ERR_INIT;
-    struct resolve_result result = {NULL, "kbs:///a/b/c"};
+    struct resolve_result result = {NULL, "kbs:///a/b/c", loop_now_ms()};
     if (text) {
         assert_done(secret_copy(bytes_str(text), &secret, &err), &err);
         result.plaintext = secret;
@@ -52,20 +52,21 @@ static void land(size_t index, const char *text, enum err_code code)
     call.fn(call.arg, text ? &result : NULL, &err);
 }
 
-/* What became of each ticket: the errno, 0 for a secret, -1 while it waits. */
+/* What became of each ticket: the errno, 0 for a secret, STALE for a kept one, -1 while it waits. */
+#define STALE 100000
 static int ends[64];
 static size_t last_len;
 static struct err last_refusal;
 static size_t refusals;
 
-static void on_reply(void *arg, void *ticket, struct secret *secret, int sys_errno)
+static void on_reply(void *arg, void *ticket, const struct park_answer *answer)
 {
     (void)arg;
     int *end = ticket;
     assert_int_equal(*end, -1); /* once */
-    *end = sys_errno;
-    if (secret)
-        last_len = secret_len(secret);
+    *end = answer->stale ? STALE : answer->sys_errno;
+    if (answer->lease)
+        last_len = answer->lease->len;
 }
 
 static void on_refused(void *arg, const char *path, const struct err *err)
@@ -76,8 +77,33 @@ static void on_refused(void *arg, const char *path, const struct err *err)
     refusals++;
 }
 
+static size_t stales, arrivals;
+static enum cache_news last_news;
+
+static void on_stale(void *arg, const char *path, const struct err *err)
+{
+    (void)arg;
+    (void)path;
+    (void)err;
+    stales++;
+}
+
+static void on_arrived(void *arg, const char *path, struct lease *lease, enum cache_news news,
+    const struct conf_settings *settings)
+{
+    (void)arg;
+    (void)path;
+    (void)lease;
+    (void)settings;
+    last_news = news;
+    arrivals++;
+}
+
+static struct conf_settings settings;
+
 struct world {
     struct loop *loop;
+    struct leases *leases;
     struct cache *cache;
     struct park *park;
     struct resolver resolver;
@@ -87,25 +113,26 @@ struct world {
 static void world_start(struct world *world, int64_t timeout_ms)
 {
     struct err err = ERR_INIT;
-    struct cache_conf cache = {.ttl_ms = 60000, .error_ttl_ms = 60000, .memory = 100000};
+    struct cache_conf cache = {.error_ttl_ms = 60000, .memory = 100000};
+    settings = (struct conf_settings){.fresh_ms = 60000};
     *world = (struct world){.resolver = {.resolve = fake_resolve, .cancel = fake_cancel}};
     assert_done(loop_new(&world->loop, &err), &err);
     assert_done(cache_new(&cache, &world->cache, &err), &err);
+    world->leases = leases_make();
     struct park_conf conf = {.loop = world->loop,
         .mountpoint = "/m",
+        .leases = world->leases,
+        .patience_ms = 20,
         .resolver = &world->resolver,
         .cache = world->cache,
         .timeout_ms = timeout_ms,
         .length_max = 1000,
         .reply = on_reply,
-        .refused = on_refused};
+        .events = {.refused = on_refused, .stale = on_stale, .arrived = on_arrived}};
     assert_done(park_new(&conf, &world->park, &err), &err);
-    world->blob = calloc(1, sizeof *world->blob);
-    atomic_init(&world->blob->count, 1);
-    world->blob->text = (struct buf)BUF_INIT(1024);
-    assert_done(buf_append_str(&world->blob->text, "sealed.x", &err), &err);
+    world->blob = blob_make("sealed.x");
     memset(ends, 0xff, sizeof ends);
-    call_count = cancelled = refusals = 0;
+    call_count = cancelled = refusals = stales = arrivals = 0;
 }
 
 static void world_end(struct world *world)
@@ -119,6 +146,7 @@ static void world_end(struct world *world)
     assert_int_equal(stats.flights, 0);
     park_free(world->park);
     cache_free(world->cache);
+    leases_free(world->leases);
     loop_free(world->loop);
     blob_unref(world->blob);
 }
@@ -129,15 +157,16 @@ static void turn(struct world *world)
     assert_done(loop_turn(world->loop, 0, &err), &err);
 }
 
+static enum cache_result last_result;
+
 static uint64_t add(struct world *world, const char *path, int *ticket)
 {
     uint64_t id;
-    enum cache_result result;
-    auto_secret *secret = NULL;
+    auto_lease *lease = NULL;
     struct err refusal = ERR_INIT, err = ERR_INIT;
+    const struct park_wanted wanted = {path, world->blob, &settings};
     assert_done(
-        park_add(world->park, path, world->blob, ticket, &id, &result, &secret, &refusal, &err),
-        &err);
+        park_add(world->park, &wanted, ticket, &id, &last_result, &lease, &refusal, &err), &err);
     return id;
 }
 
@@ -264,11 +293,170 @@ static void test_deadline(void **state)
     world_end(&world);
 }
 
+/* A plaintext that is two minutes old, and usable for ten. */
+static void age(struct world *world, const char *path)
+{
+    enum cache_news news;
+    settings.usable_ms = 600000;
+    auto_lease *lease = lease_make(world->leases, path, "kept", 120000);
+    auto_lease *kept = cache_put(world->cache, path, world->blob, lease, &settings, &news);
+    assert_ptr_equal(kept, lease);
+}
+
+static void test_asked_before_the_aged_is_served(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60000);
+    age(&world, "x");
+    wait_on(&world, "x", &ends[0]);
+    turn(&world);
+    assert_int_equal(ends[0], -1);
+    land(0, "rotated", ERR_OK);
+    assert_int_equal(ends[0], 0);
+    assert_int_equal(last_len, strlen("rotated"));
+    assert_int_equal(last_news, CACHE_CHANGED);
+    assert_int_equal(arrivals, 1);
+    world_end(&world);
+}
+
+static void test_no_answer(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60000);
+    age(&world, "x");
+    age(&world, "y");
+    age(&world, "z");
+    wait_on(&world, "x", &ends[0]);
+    turn(&world);
+    land(0, NULL, ERR_UNREACH);
+    assert_int_equal(ends[0], STALE);
+    assert_int_equal(last_len, strlen("kept"));
+    assert_true(stales == 1 && refusals == 0);
+    /* Known to be down: the others do not wait, and the broker is asked in their place. */
+    assert_int_equal(add(&world, "y", &ends[1]), 0);
+    assert_int_equal(last_result, CACHE_STALE);
+    assert_int_equal(add(&world, "y", &ends[1]), 0);
+    turn(&world);
+    assert_int_equal(call_count, 2);
+    /* It is back: what is aged waits for it again. */
+    land(1, "new", ERR_OK);
+    assert_int_equal(last_news, CACHE_CHANGED);
+    wait_on(&world, "z", &ends[2]);
+    turn(&world);
+    assert_int_equal(ends[2], -1);
+    world_end(&world);
+}
+
+static void test_denied_although_it_is_kept(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60000);
+    age(&world, "x");
+    wait_on(&world, "x", &ends[0]);
+    turn(&world);
+    land(0, NULL, ERR_DENIED_POLICY);
+    assert_int_equal(ends[0], EKEYREVOKED);
+    assert_int_equal(last_refusal.code, ERR_REVOKED);
+    assert_int_equal(stales, 0);
+    world_end(&world);
+}
+
+static void until_it_ends(struct world *world, const int *end)
+{
+    struct err err = ERR_INIT;
+    while (*end == -1)
+        assert_done(loop_turn(world->loop, 1000, &err), &err);
+}
+
+static void test_patience(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60000);
+    age(&world, "x");
+    age(&world, "y");
+    wait_on(&world, "x", &ends[0]);
+    wait_on(&world, "never served", &ends[1]);
+    until_it_ends(&world, &ends[0]);
+    assert_int_equal(ends[0], STALE);
+    assert_int_equal(ends[1], -1);
+    assert_int_equal(call_count, 2);
+    /* While that one hangs, nobody waits who need not. */
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(add(&world, "x", &ends[2]), 0);
+        assert_int_equal(last_result, CACHE_STALE);
+        assert_int_equal(add(&world, "y", &ends[3]), 0);
+        assert_int_equal(last_result, CACHE_STALE);
+    }
+    turn(&world);
+    assert_int_equal(call_count, 3);
+    land(strcmp(calls[0]->path, "x") == 0 ? 0 : 1, "at last", ERR_OK);
+    assert_int_equal(add(&world, "x", &ends[4]), 0);
+    assert_int_equal(last_result, CACHE_HIT);
+    world_end(&world);
+}
+
+/* Revoked while it was waited for: nothing is left to go on with, and the deadline counts. */
+static void test_patience_with_nothing(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60);
+    age(&world, "x");
+    wait_on(&world, "x", &ends[0]);
+    wait_on(&world, "y", &ends[1]);
+    (void)leases_revoke(world.leases, "x");
+    until_it_ends(&world, &ends[0]);
+    assert_int_equal(ends[0], ETIMEDOUT);
+    until_it_ends(&world, &ends[1]);
+    world_end(&world);
+}
+
+static void test_expired(void **state)
+{
+    struct world world;
+    enum cache_news news;
+    (void)state;
+    world_start(&world, 20);
+    auto_lease *lease = lease_make(world.leases, "x", "kept", 120000);
+    auto_lease *kept = cache_put(world.cache, "x", world.blob, lease, &settings, &news);
+    wait_on(&world, "x", &ends[0]);
+    until_it_ends(&world, &ends[0]);
+    assert_int_equal(ends[0], EKEYEXPIRED); /* the deadline */
+    land(0, NULL, ERR_UNREACH);
+    assert_int_equal(last_refusal.code, ERR_STALE);
+    lease_unref(take_ptr(lease));
+    lease_unref(take_ptr(kept));
+    world_end(&world);
+}
+
+static void test_refresh(void **state)
+{
+    struct world world;
+    (void)state;
+    world_start(&world, 60000);
+    const struct park_wanted wanted = {"x", world.blob, &settings};
+    assert_true(park_refresh(world.park, &wanted));
+    assert_true(park_refresh(world.park, &wanted));
+    turn(&world);
+    assert_int_equal(call_count, 1);
+    wait_on(&world, "x", &ends[0]); /* joins it */
+    turn(&world);
+    assert_int_equal(call_count, 1);
+    land(0, "secret", ERR_OK);
+    assert_int_equal(ends[0], 0);
+    assert_int_equal(last_news, CACHE_FIRST);
+    world_end(&world);
+}
+
 static void test_after_stop(void **state)
 {
     uint64_t id;
     enum cache_result result;
-    struct secret *secret = NULL;
+    struct lease *lease = NULL;
     struct world world;
     struct err refusal, err = ERR_INIT;
     (void)state;
@@ -276,8 +464,9 @@ static void test_after_stop(void **state)
     uint64_t unarmed = add(&world, "x", &ends[0]);
     wait_on(&world, "y", &ends[1]);
     park_stop(world.park);
-    assert_false(
-        park_add(world.park, "z", world.blob, &ends[2], &id, &result, &secret, &refusal, &err));
+    const struct park_wanted wanted = {"z", world.blob, &settings};
+    assert_false(park_refresh(world.park, &wanted));
+    assert_false(park_add(world.park, &wanted, &ends[2], &id, &result, &lease, &refusal, &err));
     assert_int_equal(err.sys_errno, ENOTCONN);
     park_arm(world.park, unarmed);
     turn(&world);
@@ -292,6 +481,10 @@ int main(void)
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_one_flight_for_all),
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_too_long),
         cmocka_unit_test(test_interrupt), cmocka_unit_test(test_before_it_is_armed),
-        cmocka_unit_test(test_deadline), cmocka_unit_test(test_after_stop)};
+        cmocka_unit_test(test_deadline), cmocka_unit_test(test_after_stop),
+        cmocka_unit_test(test_asked_before_the_aged_is_served), cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_denied_although_it_is_kept), cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_patience_with_nothing), cmocka_unit_test(test_expired),
+        cmocka_unit_test(test_refresh)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

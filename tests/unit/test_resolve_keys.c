@@ -19,12 +19,12 @@ static void keeps_and_finds(void **state)
     auto_secret *one = make_secret("one"), *two = make_secret("two");
     resolve_keys_keep(&keys, "kbs:///a/key/1", one);
     resolve_keys_keep(&keys, "kbs:///a/key/2", two);
-    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/1"), one);
-    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/2"), two);
+    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/1")->value, one);
+    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/2")->value, two);
     assert_null(resolve_keys_find(&keys, "kbs:///a/key/3"));
     resolve_keys_drop(&keys, "kbs:///a/key/1");
     assert_null(resolve_keys_find(&keys, "kbs:///a/key/1"));
-    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/2"), two);
+    assert_ptr_equal(resolve_keys_find(&keys, "kbs:///a/key/2")->value, two);
     resolve_keys_drop(&keys, NULL);
     assert_null(resolve_keys_find(&keys, "kbs:///a/key/2"));
 }
@@ -36,7 +36,7 @@ static void the_newer_value_wins(void **state)
     auto_secret *old = make_secret("old"), *new = make_secret("new");
     resolve_keys_keep(&keys, "u", old);
     resolve_keys_keep(&keys, "u", new);
-    assert_ptr_equal(resolve_keys_find(&keys, "u"), new);
+    assert_ptr_equal(resolve_keys_find(&keys, "u")->value, new);
     resolve_keys_drop(&keys, NULL);
 }
 

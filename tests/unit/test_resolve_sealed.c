@@ -1,164 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rules of the resolver, with a key broker of the test's own in the place of kbs/client: a table of resources that answers on the
- * loop's next turn and counts what was asked. */
-#include "tests/unit/unit.h"
-
-#include "crypt/sealed.h"
-#include "fs/resolve_sealed.h"
-
-#define SIGNER_URI "kbs:///team/signing-key/main"
-#define WRAP_URI   "kbs:///team/key/wrap"
-#define SECRET_URI "kbs:///team/secret/db"
-
-struct resource {
-    const char *uri;
-    struct secret *value; /* NULL: refused by policy */
-    int asked;
-};
-
-struct kbs_client {
-    struct loop *loop;
-    bool other;
-};
-
-struct kbs_fetch {
-    struct kbs_fetch *next;
-    char uri[KBS_URI_MAX];
-    struct loop_timer *timer;
-    kbs_fetch_fn *fn;
-    void *arg;
-};
-
-static struct kbs_client clients[2];
-static size_t client_count;
-static struct resource resources[8];
-static struct kbs_fetch *fetches;
-
-static struct resource *resource_find(const char *uri)
-{
-    for (size_t i = 0; i < ARRAY_LEN(resources); i++)
-        if (resources[i].uri && strcmp(resources[i].uri, uri) == 0)
-            return &resources[i];
-    return NULL;
-}
-
-bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
-    struct kbs_client **ret_client, struct err *err)
-{
-    (void)conf, (void)err;
-    clients[client_count] = (struct kbs_client){loop, client_count > 0};
-    *ret_client = &clients[client_count++];
-    return true;
-}
-
-void kbs_fetch_cancel(struct kbs_fetch *fetch)
-{
-    if (!fetch)
-        return;
-    for (struct kbs_fetch **at = &fetches; *at; at = &(*at)->next)
-        if (*at == fetch) {
-            *at = fetch->next;
-            break;
-        }
-    loop_timer_free(fetch->timer);
-    free(fetch);
-}
-
-void kbs_client_free(struct kbs_client *client)
-{
-    if (client)
-        client_count--;
-    while (fetches)
-        kbs_fetch_cancel(fetches);
-}
-
-static void fetch_answer(void *arg)
-{
-    struct kbs_fetch *fetch = arg;
-    struct resource *resource = resource_find(fetch->uri);
-    kbs_fetch_fn *fn = fetch->fn;
-    void *fn_arg = fetch->arg;
-    struct err err = ERR_INIT;
-    char uri[KBS_URI_MAX];
-    memcpy(uri, fetch->uri, sizeof uri);
-    kbs_fetch_cancel(fetch);
-    if (resource)
-        resource->asked++;
-    if (!resource)
-        err_set(&err, ERR_NOTFOUND, "%s: no such resource", uri);
-    else if (!resource->value)
-        err_set(&err, ERR_DENIED_POLICY, "%s: the policy denies it", uri);
-    auto_secret *value = resource && resource->value ? secret_ref(resource->value) : NULL;
-    fn(fn_arg, value, &err);
-}
-
-bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int64_t timeout_ms,
-    kbs_fetch_fn *fn, void *arg, struct kbs_fetch **ret_fetch, struct err *err)
-{
-    struct kbs_fetch *fetch = calloc(1, sizeof *fetch);
-    assert_non_null(fetch);
-    assert_true(timeout_ms > 0);
-    kbs_uri_format(uri, fetch->uri);
-    if (client
-            ->other) /* a resource of the other broker stands in the table with its name in front */
-        snprintf(
-            fetch->uri, sizeof fetch->uri, "other:%s/%s/%s", uri->repository, uri->type, uri->tag);
-    fetch->fn = fn;
-    fetch->arg = arg;
-    fetch->next = fetches;
-    fetches = fetch;
-    if (!loop_timer_new(client->loop, fetch_answer, fetch, &fetch->timer, err))
-        return false;
-    loop_timer_set(fetch->timer, 0);
-    *ret_fetch = fetch;
-    return true;
-}
-
-#define LATE_MAX 16
-static bool attest_late; /* kept until answer_late() */
-static struct {
-    kbs_token_fn *fn;
-    void *arg;
-} late[LATE_MAX];
-static size_t late_count;
-
-static void answer_late(void)
-{
-    struct err none = ERR_INIT;
-    while (late_count > 0) {
-        late_count--;
-        late[late_count].fn(late[late_count].arg, "a.b.c", &none);
-    }
-}
-
-bool kbs_client_attest(
-    struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err)
-{
-    (void)client, (void)timeout_ms, (void)err;
-    late[late_count].fn = fn;
-    late[late_count++].arg = arg;
-    if (!attest_late)
-        answer_late();
-    return true;
-}
-
-static int forgotten;
-void kbs_client_forget(struct kbs_client *client)
-{
-    (void)client;
-    forgotten++;
-}
-
-void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
-{
-    (void)client;
-    *ret_state =
-        (struct kbs_client_state){.accepted_evidence = "{\"tpm_quote\":{\"pcrs\":[\"00\"]}}",
-            .latest_evidence = "{\"tpm_quote\":{\"pcrs\":[\"01\"]}}",
-            .accepted_at = 7};
-}
+/* The rules of the resolver. */
+#include "tests/unit/broker_fake.h"
 
 /* ---- fixture ---- */
+
+static int64_t max_age_ms;
 
 struct bench {
     struct loop *loop;
@@ -168,6 +14,7 @@ struct bench {
     struct secret *wrap;
     bool answered;
     struct secret *plaintext;
+    int64_t taken_ms;
     struct err err;
 };
 
@@ -199,6 +46,7 @@ static int bench_setup(void **state)
     struct bench *bench = calloc(1, sizeof *bench);
     struct err err = ERR_INIT;
     assert_non_null(bench);
+    max_age_ms = 60000;
     assert_done(loop_new(&bench->loop, &err), &err);
     assert_done(jwk_generate(JWK_EC_P256, SIGNER_URI, &bench->signer, &err), &err);
     assert_done(jwk_generate(JWK_EC_P256, SIGNER_URI, &bench->stranger, &err), &err);
@@ -241,6 +89,7 @@ static void resolved(void *arg, const struct resolve_result *result, const struc
     bench->answered = true;
     bench->err = *err;
     bench->plaintext = result ? secret_ref(result->plaintext) : NULL;
+    bench->taken_ms = result ? result->taken_ms : 0;
 }
 
 static void bench_wait(struct bench *bench)
@@ -262,7 +111,8 @@ static bool open_sealed(struct bench *bench, const char *path, const char *text)
     secret_unref(bench->plaintext);
     bench->plaintext = NULL;
     bench->answered = false;
-    struct resolve_request request = {.path = path, .blob = bytes_str(text), .timeout_ms = 10000};
+    struct resolve_request request = {
+        .path = path, .blob = bytes_str(text), .max_age_ms = max_age_ms, .timeout_ms = 10000};
     assert_done(
         bench->resolver->resolve(bench->resolver, &request, resolved, bench, &call, &err), &err);
     assert_false(bench->answered); /* never from inside */
@@ -320,6 +170,28 @@ static void envelope_opens_and_keys_are_kept(void **state)
     bench->resolver->forget(bench->resolver, false);
     assert_true(open_sealed(bench, "b", two));
     assert_int_equal(resource_find(WRAP_URI)->asked, 2);
+}
+
+/* Or a withdrawn key would go on opening for as long as it is kept. */
+static void kept_key_may_be_too_old(void **state)
+{
+    struct bench *bench = *state;
+    auto_free char *text = make_envelope(bench, bench->wrap, "text");
+    assert_true(open_sealed(bench, "a", text));
+    int64_t taken_ms = bench->taken_ms;
+    assert_true(taken_ms > 0 && taken_ms <= loop_now_ms());
+    assert_true(open_sealed(bench, "a", text));
+    assert_int_equal(bench->taken_ms, taken_ms); /* as old as its key */
+    assert_int_equal(resource_find(WRAP_URI)->asked, 1);
+    max_age_ms = 0;
+    assert_true(open_sealed(bench, "a", text));
+    assert_int_equal(resource_find(WRAP_URI)->asked, 2);
+    assert_int_equal(resource_find(SIGNER_URI)->asked, 1);
+    /* Nor with one that was given to a guest which was still a good one. */
+    max_age_ms = 60000;
+    distrust(distrust_arg, &bench->err);
+    assert_true(open_sealed(bench, "a", text));
+    assert_int_equal(resource_find(WRAP_URI)->asked, 3);
 }
 
 static void replaced_wrapping_key_is_asked_for_again(void **state)
@@ -500,7 +372,8 @@ static void cancelled_calls_say_nothing(void **state)
     struct resolver_call *call;
     auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
     assert_done(resolve_sealed_new(bench->loop, &bench->conf, &bench->resolver, &err), &err);
-    struct resolve_request request = {.path = "a", .blob = bytes_str(text), .timeout_ms = 10000};
+    struct resolve_request request = {
+        .path = "a", .blob = bytes_str(text), .max_age_ms = max_age_ms, .timeout_ms = 10000};
     for (int turns = 0; turns < 4; turns++) {
         assert_done(
             bench->resolver->resolve(bench->resolver, &request, resolved, bench, &call, &err),
@@ -524,7 +397,8 @@ static void late_tokens_go_to_nobody(void **state)
     struct err err = ERR_INIT;
     struct resolver_call *calls[LATE_MAX];
     auto_free char *text = make_vault(bench->signer, SIGNER_URI, SECRET_URI, NULL);
-    struct resolve_request request = {.path = "a", .blob = bytes_str(text), .timeout_ms = 10000};
+    struct resolve_request request = {
+        .path = "a", .blob = bytes_str(text), .max_age_ms = max_age_ms, .timeout_ms = 10000};
     assert_done(resolve_sealed_new(bench->loop, &bench->conf, &bench->resolver, &err), &err);
     attest_late = true;
     for (size_t i = 0; i < LATE_MAX; i++)
@@ -578,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         bench_test(vault_opens),
         bench_test(envelope_opens_and_keys_are_kept),
+        bench_test(kept_key_may_be_too_old),
         bench_test(replaced_wrapping_key_is_asked_for_again),
         bench_test(replaced_signer_is_asked_for_again),
         bench_test(wrong_signature_never_reaches_the_secret),
