@@ -107,6 +107,8 @@ listening() {
 # spawn NAME COMMAND…: in the background; PID_NAME; stopped and reaped at the end.
 spawn() {
     local name=$1; shift
+    # Not our function of that name: the process would be a shell with the program below it, which stays when the shell is stopped.
+    [ "$1" != python3 ] || set -- "/usr/bin/$1" "${@:2}"
     "$@" >>"$DIR/$name.log" 2>&1 &
     local pid=$!
     declare -g "PID_$name=$pid"
