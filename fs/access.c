@@ -127,8 +127,16 @@ static bool make_digests(const struct conf_list *words, struct digests *digests,
 
 static unsigned needs_of(const struct rule *rule)
 {
-    return ACCESS_CALLER | (rule->exes.count ? CALLER_EXE : 0u) |
-           (rule->digests.count ? CALLER_DIGEST : 0u) | (rule->groups.count ? ACCESS_GROUPS : 0u);
+    unsigned needs = ACCESS_RULED;
+    if (rule->groups.count)
+        needs |= ACCESS_CALLER | ACCESS_GROUPS;
+    if (rule->cgroups.count || rule->pods.count || rule->containers.count)
+        needs |= ACCESS_CALLER;
+    if (rule->exes.count)
+        needs |= ACCESS_CALLER | CALLER_EXE;
+    if (rule->digests.count)
+        needs |= ACCESS_CALLER | CALLER_EXE | CALLER_DIGEST;
+    return needs;
 }
 
 static bool make_rule(const struct conf_rule *conf, struct rule *rule, struct err *err)

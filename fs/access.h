@@ -20,8 +20,9 @@
 
 /* Beside enum caller_need. */
 enum access_need {
-    ACCESS_CALLER = 0x10, /* any look at all */
-    ACCESS_GROUPS = 0x20,
+    ACCESS_RULED = 0x10,  /* a rule holds; the request itself may be enough for it */
+    ACCESS_CALLER = 0x20, /* a look at the caller */
+    ACCESS_GROUPS = 0x40, /* and at his supplementary groups */
 };
 
 struct access;

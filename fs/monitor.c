@@ -172,12 +172,28 @@ static bool answer_list(const struct monitor *monitor, const struct monitor_requ
     return true;
 }
 
+static bool answer_witness(const struct monitor *monitor, const struct monitor_request *request,
+    struct monitor_answer *answer, struct buf *entries, int *ret_fd, struct err *err)
+{
+    struct err cause = ERR_INIT;
+    (void)request;
+    (void)entries;
+    (void)err;
+    *ret_fd = -1;
+    if (!monitor->witness)
+        answer->sys_errno = EOPNOTSUPP;
+    else if (!witness_lane(monitor->witness, ret_fd, &cause))
+        answer->sys_errno = cause.code == ERR_BUSY ? EBUSY : ENOMEM;
+    return true;
+}
+
 /* All that the worker can ask for. */
 static bool (*const operations[])(const struct monitor *monitor,
     const struct monitor_request *request, struct monitor_answer *answer, struct buf *entries,
     int *ret_fd, struct err *err) = {
     [MONITOR_OPEN] = answer_open,
     [MONITOR_LIST] = answer_list,
+    [MONITOR_WITNESS] = answer_witness,
 };
 
 static bool answer_request(

@@ -8,11 +8,13 @@
 
 #include "crypt/base/bytes.h"
 #include "fs/mounted.h"
+#include "fs/witness.h"
 
 struct monitor {
     /* Borrowed. None of them is ever entered through a source: the worker that serves it waits for us. */
     const struct mounted *mounts;
     size_t count;
+    struct witness *witness; /* NULL: nothing is recorded and there are no rules */
 };
 
 /* Handles one request that waits on `fd`. *ret_closed = true when the worker has gone. An error means that the worker broke the

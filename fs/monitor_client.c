@@ -75,3 +75,16 @@ bool monitor_list(struct monitor_client *client, uint16_t mount, const char *pat
     auto_fd int fd = -1;
     return ask(client, MONITOR_LIST, mount, path, cookie, message, ret_answer, &fd, err);
 }
+
+bool monitor_witness(struct monitor_client *client, int *ret_fd, struct err *err)
+{
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    struct monitor_answer answer;
+    int fd;
+    if (!ask(client, MONITOR_WITNESS, 0, "", 0, &message, &answer, &fd, err))
+        return err_wrap(err, "the monitor's witness");
+    if (fd < 0)
+        return err_set(err, ERR_INTERNAL, "the monitor sent no descriptor");
+    *ret_fd = fd;
+    return true;
+}

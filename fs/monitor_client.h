@@ -19,3 +19,5 @@ bool monitor_open(struct monitor_client *client, uint16_t mount, const char *pat
 /* Entries after `cookie` into `message`, which ret_answer borrows from. */
 bool monitor_list(struct monitor_client *client, uint16_t mount, const char *path, uint64_t cookie,
     struct buf *message, struct monitor_answer *ret_answer, struct err *err) MUST_CHECK;
+/* A lane to the monitor's witness (fs/witness.h). */
+bool monitor_witness(struct monitor_client *client, int *ret_fd, struct err *err) MUST_CHECK;

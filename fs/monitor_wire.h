@@ -10,6 +10,7 @@
  *     OPEN  the file at the path below the source, never through a symbolic link: its descriptor comes beside the answer,
  *           readable for a regular file, O_PATH for everything else. No entries.
  *     LIST  entries of a directory after `cookie` (0: from the start), as many as fit; more=0 at the end.
+ *     WITNESS  a socket beside the answer, on which fs/witness_wire.h is spoken. No entries.
  *
  * Events (either way, without an answer):
  *     event     u8 version=1, u8 kind, u16 mount, text code (an err code's name or ""), text message
@@ -20,7 +21,12 @@
 #include "crypt/base/pack.h"
 #include "fs/path.h"
 
-enum monitor_operation { MONITOR_OPEN = 1, MONITOR_LIST = 2, MONITOR_OPERATION_MAX = MONITOR_LIST };
+enum monitor_operation {
+    MONITOR_OPEN = 1,
+    MONITOR_LIST,
+    MONITOR_WITNESS,
+    MONITOR_OPERATION_MAX = MONITOR_WITNESS
+};
 
 struct monitor_request {
     enum monitor_operation operation;

@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include "fs/gate.h"
 #include "fs/handle.h"
 #include "fs/park.h"
 #include "fs/shown.h"
@@ -22,6 +23,7 @@ struct ops_conf {
     struct shown shown; /* with tree, cache and resolver */
     struct handles *handles;
     const struct settings *settings;
+    struct gate *gate;
     void (*unmounted)(
         void *arg); /* on the last thread of ops: the kernel has closed the connection */
     void *arg;

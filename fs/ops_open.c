@@ -13,6 +13,7 @@ struct ticket {
     bool is_read;
     size_t size;
     off_t offset;
+    struct passage *passage; /* of an open that shall be recorded */
 };
 
 /* Locked memory of the calling thread, from which the kernel can read a reply. */
@@ -71,9 +72,53 @@ static int64_t length_of(const struct lease *lease)
     return lease ? (int64_t)lease->len : -1;
 }
 
-static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
-    struct pin *pin, struct lease *lease)
+/* What the gate says before anything is looked for: 0, or the errno to answer with. */
+static int enter(
+    fuse_req_t req, fuse_ino_t node, const struct pin *pin, struct passage **ret_passage)
 {
+    struct ops *ops = ops_of(req);
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
+    char path[PATH_SIZE], full[PATH_FULL_SIZE];
+    (void)pin;
+    if (!tree_path(ops->conf.shown.tree, node, path))
+        return ESTALE;
+    path_full(ops->conf.shown.mountpoint, path, full);
+    const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, ACCESS_NO_FILE};
+    return gate_enter(ops->conf.gate, &asked, ret_passage);
+}
+
+/* Takes the passage. 0: opened; else what to answer. */
+static int leave(
+    struct ops *ops, struct passage *passage, const struct park_answer *answer, int sys_errno)
+{
+    const struct gate_outcome outcome = {.sys_errno = sys_errno,
+        .stale = answer->stale,
+        .resource = answer->lease ? answer->lease->resource : NULL,
+        .version = answer->lease ? answer->lease->version : NULL};
+    int instead = gate_leave(ops->conf.gate, passage, &outcome);
+    return instead ? instead : sys_errno;
+}
+
+static void reply_refused(fuse_req_t req, struct passage *passage, int sys_errno)
+{
+    static const struct park_answer nothing = {.sys_errno = EIO};
+    fuse_reply_err(req, leave(ops_of(req), passage, &nothing, sys_errno));
+}
+
+/* There will be no release. */
+static void undo_open(struct ops *ops, fuse_ino_t node, uint64_t fh)
+{
+    uint64_t of;
+    bool held, sealed;
+    handle_close(ops->conf.handles, fh, &of, &held, &sealed);
+    (void)tree_closed(ops->conf.shown.tree, node);
+}
+
+/* Takes the passage. The answer's lease is NULL for a file that is not sealed. */
+static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
+    struct pin *pin, const struct park_answer *answer, struct passage *passage)
+{
+    struct lease *lease = answer->lease;
     struct ops *ops = ops_of(req);
     struct err err = ERR_INIT;
     /*
@@ -82,23 +127,25 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
      */
     if (lease && lease->len > tree_told_size(ops->conf.shown.tree, node)) {
         tree_grown(ops->conf.shown.tree, node, length_of(lease));
+        passage_drop(passage);
         fuse_reply_err(req, ESTALE);
         return;
     }
     uint64_t fh;
     if (!handle_open(ops->conf.handles, node, pin, lease, &fh, &err)) {
-        fuse_reply_err(req, errno_of(&err));
+        reply_refused(req, passage, errno_of(&err));
         return;
     }
     tree_opened(ops->conf.shown.tree, node, pin, length_of(lease));
     info->fh = fh;
     info->keep_cache = 0;
     info->direct_io = lease != NULL;
-    if (fuse_reply_open(req, info) < 0) { /* the caller has gone: there will be no release */
-        uint64_t of;
-        bool held, sealed;
-        handle_close(ops->conf.handles, fh, &of, &held, &sealed);
-        (void)tree_closed(ops->conf.shown.tree, node);
+    int refused = leave(ops, passage, answer, 0);
+    if (refused) {
+        undo_open(ops, node, fh);
+        fuse_reply_err(req, refused);
+    } else if (fuse_reply_open(req, info) < 0) { /* the caller has gone */
+        undo_open(ops, node, fh);
     }
 }
 
@@ -119,12 +166,12 @@ static void reply_adopted(
 static void reply_ticket(struct ticket *ticket, const struct park_answer *answer)
 {
     if (!answer->lease)
-        fuse_reply_err(ticket->req, answer->sys_errno);
+        reply_refused(ticket->req, ticket->passage, answer->sys_errno);
     else if (ticket->is_read)
         reply_adopted(
             ticket->req, ticket->info.fh, ticket->pin, answer->lease, ticket->size, ticket->offset);
     else
-        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, answer->lease);
+        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, answer, ticket->passage);
     pin_unref(ticket->pin);
     free(ticket);
 }
@@ -215,15 +262,24 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
         fuse_reply_err(req, ESTALE);
         return;
     }
+    struct passage *passage;
+    int refused = enter(req, node, pin, &passage);
+    if (refused) {
+        fuse_reply_err(req, refused);
+        return;
+    }
     if (!pin->is_sealed) {
-        reply_open(req, node, info, pin, NULL);
+        static const struct park_answer ordinary = {.sys_errno = 0};
+        reply_open(req, node, info, pin, &ordinary, passage);
         return;
     }
     struct ticket *ticket = ticket_new(req, node, info, pin);
-    if (!ticket)
-        fuse_reply_err(req, ENOMEM);
-    else
-        await_secret(ops, ticket);
+    if (!ticket) {
+        reply_refused(req, passage, ENOMEM);
+        return;
+    }
+    ticket->passage = passage;
+    await_secret(ops, ticket);
 }
 
 /* The handle is of a worker that died: find the file again, and go on only if it is the same. */

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/random.h>
 
+/* How long the same refusal is not told again. */
+#define AGAIN_S 1
+
 void refusals_init(struct refusals *refusals)
 {
     *refusals = (struct refusals){0};
@@ -50,4 +53,13 @@ const struct refusal *refusals_find(
             return refusal;
     }
     return NULL;
+}
+
+const struct refusal *refusals_note(
+    struct refusals *refusals, const char *path, const struct err *err, bool *ret_again)
+{
+    const struct refusal *last = refusals_find(refusals, NULL, path);
+    *ret_again = last && time(NULL) - last->when <= AGAIN_S && last->err.code == err->code &&
+                 strcmp(last->err.message, err->message) == 0;
+    return *ret_again ? last : refusals_add(refusals, path, err);
 }

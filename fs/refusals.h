@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The last refusals, for `sealed explain`. Loop thread only. */
+/* The last refusals, for `sealed explain`. One thread at a time. */
 #pragma once
 
 #include "fs/worker.h"
@@ -14,6 +14,9 @@ void refusals_init(struct refusals *refusals);
 /* The new one; valid until the next. */
 const struct refusal *refusals_add(
     struct refusals *refusals, const char *path, const struct err *err);
+/* The same, unless the same was refused in the same words less than a moment ago: then that one, and *ret_again. */
+const struct refusal *refusals_note(
+    struct refusals *refusals, const char *path, const struct err *err, bool *ret_again);
 /* Oldest first; how many. */
 size_t refusals_copy(const struct refusals *refusals, struct refusal *ret_refusals, size_t max);
 /* The newest with this id, or (NULL) of this path; NULL: none. */

@@ -13,6 +13,7 @@
 #include "crypt/base/cli.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
+#include "fs/audit_journal.h"
 #include "fs/sealedfs_conf.h"
 #include "fs/sealedfs_control.h"
 #include "fs/supervisor.h"
@@ -136,17 +137,24 @@ static size_t take_worker_words(
 /*
  * SYS_ADMIN mounts, DAC_READ_SEARCH opens a root-only source, KILL ends a worker of another uid. The rest the worker needs before it
  * becomes that user: SETUID, SETGID, SETPCAP, and DAC_OVERRIDE for a socket in the user's directory, IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
+ * The witness needs SYS_PTRACE to see other users' executables, and, before Linux 6.6, NET_ADMIN to be told of every execve.
  */
-static bool keep_needed_caps(struct err *err)
+static bool keep_needed_caps(bool witness, struct err *err)
 {
     uint64_t needed = CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) |
                       CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP);
     static const uint64_t wanted[] = {
         CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_DAC_OVERRIDE),
         CAP(CAP_IPC_LOCK) | CAP(CAP_DAC_OVERRIDE), 0};
-    for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-        if (sandbox_keep_caps(needed | wanted[i], err))
-            return true;
+    const uint64_t looks[] = {CAP(CAP_SYS_PTRACE) | CAP(CAP_NET_ADMIN), CAP(CAP_SYS_PTRACE), 0};
+    for (size_t k = witness ? 0 : ARRAY_LEN(looks) - 1; k < ARRAY_LEN(looks); k++)
+        for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
+            if (sandbox_keep_caps(needed | wanted[i] | looks[k], err)) {
+                if (witness && !looks[k])
+                    log_warning("without CAP_SYS_PTRACE the executables of other users' processes "
+                                "are not known: rules by executable do not let them in");
+                return true;
+            }
     return false;
 }
 
@@ -166,6 +174,21 @@ static bool leave_system_calls(struct err *err)
         "inotify_add_watch", "inotify_rm_watch", NULL};
     static const char *const *const lists[] = {mounting, making, worker_syscalls, NULL};
     return sandbox_seccomp_parent(lists, err);
+}
+
+static bool make_witness(
+    const struct sealedfs_conf *conf, struct witness **ret_witness, struct err *err)
+{
+    const struct witness_conf witness = {.file = conf->audit.file,
+        .rotate_size = conf->audit.rotate_size,
+        .rotate_keep = conf->audit.rotate_keep,
+        .journal = conf->audit.journal ? AUDIT_JOURNAL_SOCKET : NULL,
+        .required = conf->audit.policy == AUDIT_REQUIRED};
+    const struct witness_conf silent = {.required = false};
+    *ret_witness = NULL;
+    if (!witness_needed(conf))
+        return true;
+    return witness_new(witness_policy(conf) == AUDIT_OFF ? &silent : &witness, ret_witness, err);
 }
 
 static void on_ready(void *arg)
@@ -196,14 +219,19 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
     }
     uid_t uid;
     gid_t gid;
+    struct witness *witness = NULL;
+    if (!make_witness(&program->conf, &witness, err))
+        return false;
     struct supervisor_conf conf = {.mounts = mounts,
         .mount_count = count,
+        .witness = witness,
         .stop_ms = program->conf.mount.stop_ms,
         .argv = argv,
         .ready = on_ready,
         .arg = program};
     bool done = sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
-                keep_needed_caps(err) && leave_system_calls(err) && supervisor_run(&conf, err);
+                keep_needed_caps(witness != NULL, err) && leave_system_calls(err) &&
+                supervisor_run(&conf, err);
     for (size_t i = 0; i < count; i++)
         mounted_done(&mounts[i]);
     return done;

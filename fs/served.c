@@ -43,6 +43,7 @@ static bool make_ops(struct served *served, struct err *err)
             conf->maximum},
         .handles = served->handles,
         .settings = conf->settings,
+        .gate = conf->gate,
         .unmounted = post_unmounted,
         .arg = served};
     return ops_new(&ops, &served->ops, err);

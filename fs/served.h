@@ -24,6 +24,7 @@ struct served_conf {
     struct resolver *resolver;
     const struct settings *settings;
     struct custody *custody;
+    struct gate *gate;
     /* Loop thread, once: somebody unmounted it. served_free may follow. */
     void (*unmounted)(void *arg, struct served *served);
     void *arg;

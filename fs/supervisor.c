@@ -155,7 +155,7 @@ static void on_events_fd(void *arg, uint32_t flags)
 static void on_requests_fd(void *arg, uint32_t flags)
 {
     struct supervisor *self = arg;
-    struct monitor monitor = {self->conf->mounts, self->conf->mount_count};
+    struct monitor monitor = {self->conf->mounts, self->conf->mount_count, self->conf->witness};
     struct err err = ERR_INIT;
     bool closed = false;
     (void)flags;

@@ -11,11 +11,13 @@
 #pragma once
 
 #include "fs/mounted.h"
+#include "fs/witness.h"
 
 struct supervisor_conf {
     struct mounted
         *mounts; /* prepared; in none: only the agent. What is mounted is unmounted at the end */
     size_t mount_count;
+    struct witness *witness; /* NULL: not needed */
     int64_t stop_ms;
     char *const *argv; /* of this process: the worker gets them too */
     /* Called once when every mount answers. */

@@ -21,7 +21,7 @@
 #define COMPLAIN_MS 10000
 
 struct witness {
-    bool required, execs;
+    bool required;
     const char *journal;
     struct exe_digests *digests;
     atomic_uint lanes;
@@ -99,13 +99,11 @@ static void handle_look(
         answer->sys_errno = errno_of(&err);
 }
 
-static int handle_execs(const struct witness *witness, struct witness_answer *answer)
+static int handle_execs(struct witness_answer *answer)
 {
     struct err err = ERR_INIT;
     int fd = -1;
-    if (!witness->execs)
-        answer->sys_errno = EOPNOTSUPP;
-    else if (!exec_watch_new(&fd, &err)) {
+    if (!exec_watch_new(&fd, &err)) {
         answer->sys_errno = errno_of(&err);
         log_info("every open asks anew for the caller's executable: %s", err.message);
     }
@@ -136,7 +134,7 @@ static bool answer_request(
         caller_look_done(&answer.look);
         return done;
     case WITNESS_EXECS:
-        execs = handle_execs(lane->witness, &answer);
+        execs = handle_execs(&answer);
         return send_answer(lane->fd, &answer, &execs, execs >= 0 ? 1 : 0, err);
     case WITNESS_RECORD:
         answer.sys_errno = handle_record(lane->witness, request);
@@ -218,9 +216,8 @@ static bool open_journal(struct witness *witness, const char *path, struct err *
             "audit.policy = required, and there is no journal here (%s): set audit.journal = no "
             "and audit.file = FILE",
             cause.message);
-    if (!witness->file)
-        log_notice("audit: there is no journal here and no audit.file is set: opens are not "
-                   "recorded");
+    if (witness->file)
+        log_info("audit: there is no journal here; records go to the file alone");
     return true;
 }
 
@@ -230,13 +227,25 @@ static bool open_file(struct witness *witness, const struct witness_conf *conf, 
     return !conf->file || audit_file_open(&file, &witness->file, err);
 }
 
+enum conf_audit witness_policy(const struct sealedfs_conf *conf)
+{
+    if (conf->audit.policy != AUDIT_BEST_EFFORT || conf->audit.file ||
+        (conf->audit.journal && access(AUDIT_JOURNAL_SOCKET, F_OK) == 0))
+        return (enum conf_audit)conf->audit.policy;
+    return AUDIT_OFF;
+}
+
+bool witness_needed(const struct sealedfs_conf *conf)
+{
+    return witness_policy(conf) != AUDIT_OFF || conf->rules.count > 0;
+}
+
 bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)
 {
     struct witness *witness = calloc(1, sizeof *witness);
     if (!witness)
         return err_nomem(err);
     witness->required = conf->required;
-    witness->execs = conf->execs;
     witness->journal_fd = -1;
     pthread_mutex_init(&witness->lock, NULL);
     if (open_file(witness, conf, err) && open_journal(witness, conf->journal, err) &&

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "crypt/base/err.h"
+#include "fs/sealedfs_conf.h"
 
 #define WITNESS_LANES_MAX 8
 /* How long a record that must be written waits for a full journal. */
@@ -20,10 +20,13 @@ struct witness_conf {
     const char *file; /* NULL: none */
     int64_t rotate_size, rotate_keep;
     const char *journal; /* path of its socket; NULL: none */
-    bool required;       /* a sink that is not there is an error; otherwise a warning */
-    bool execs;          /* it has what fs/exec_watch.h needs, or may try */
+    bool required;       /* a sink that is not there is an error */
 };
 
+/* Is there anywhere to record to? What is only wished for (best-effort) and has nowhere to go is off. */
+enum conf_audit witness_policy(const struct sealedfs_conf *conf);
+/* Is there anything to do for a witness: a record to write, or a rule to look at callers for? */
+bool witness_needed(const struct sealedfs_conf *conf);
 /* Opens the sinks. */
 bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)
     MUST_CHECK;

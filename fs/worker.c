@@ -2,6 +2,7 @@
 #include "fs/worker.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -10,6 +11,7 @@
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
 #include "fs/child.h"
+#include "fs/gate.h"
 #include "fs/health.h"
 #include "fs/monitor_client.h"
 #include "fs/refusals.h"
@@ -19,6 +21,7 @@
 #define PINS_MAX 4096u
 /* Left for everything else. */
 #define FDS_RESERVED 256u
+#define CALLERS_MAX  256u
 
 struct worker {
     struct worker_conf conf;
@@ -28,8 +31,10 @@ struct worker {
     struct custody *custody;           /* NULL: no mount */
     struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
     struct loop_watch *events;
+    pthread_mutex_t refusals_lock; /* protects the next */
     struct refusals refusals;
     struct health *health;
+    struct gate *gate;
 };
 
 /* -- what the control socket asks -------------------------------------------------------------- */
@@ -85,17 +90,22 @@ bool worker_healthy(struct worker *worker, struct err *ret_why)
     return health_good(worker->health, status.resolved, ret_why);
 }
 
-size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max)
+size_t worker_refusals(struct worker *worker, struct refusal *ret_refusals, size_t max)
 {
-    return refusals_copy(&worker->refusals, ret_refusals, max);
+    pthread_mutex_lock(&worker->refusals_lock);
+    size_t count = refusals_copy(&worker->refusals, ret_refusals, max);
+    pthread_mutex_unlock(&worker->refusals_lock);
+    return count;
 }
 
 bool worker_find_refusal(
-    const struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal)
+    struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal)
 {
+    pthread_mutex_lock(&worker->refusals_lock);
     const struct refusal *refusal = refusals_find(&worker->refusals, id, path);
     if (refusal)
         *ret_refusal = *refusal;
+    pthread_mutex_unlock(&worker->refusals_lock);
     return refusal != NULL;
 }
 
@@ -224,16 +234,43 @@ static void on_distrusted(void *arg, const struct err *err)
     log_err(LOG_LEVEL_ERROR, err, "every plaintext is wiped");
 }
 
+static void tell_refusal(const char *id, const char *path, const struct err *err)
+{
+    const struct log_field fields[] = {{"ID", id}, {"PATH", path},
+        {"CODE", err_info(err->code)->name}, {"REF", err->ref[0] ? err->ref : NULL}};
+    log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "refused: %s", err->message);
+}
+
 static void on_refused(void *arg, const char *path, const struct err *err)
 {
     struct worker *worker = arg;
-    const struct refusal *refusal = refusals_add(&worker->refusals, path, err);
-    const struct log_field fields[] = {{"ID", refusal->id}, {"PATH", path},
-        {"CODE", err_info(err->code)->name}, {"REF", err->ref[0] ? err->ref : NULL}};
-    log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "refused: %s", err->message);
+    char id[WORKER_ID_SIZE];
+    pthread_mutex_lock(&worker->refusals_lock);
+    memcpy(id, refusals_add(&worker->refusals, path, err)->id, sizeof id);
+    pthread_mutex_unlock(&worker->refusals_lock);
+    tell_refusal(id, path, err);
     struct worker_status status;
     worker_status(worker, &status);
     health_note(worker->health, err, status.resolved);
+}
+
+/* Any thread. What a rule refuses again and again within a moment is one refusal, and one line. */
+static void on_denied(
+    void *arg, const char *path, const struct err *err, char ret_id[WORKER_ID_SIZE])
+{
+    struct worker *worker = arg;
+    bool again;
+    pthread_mutex_lock(&worker->refusals_lock);
+    const struct refusal *refusal = refusals_note(&worker->refusals, path, err, &again);
+    memcpy(ret_id, refusal->id, WORKER_ID_SIZE);
+    pthread_mutex_unlock(&worker->refusals_lock);
+    if (!again)
+        tell_refusal(ret_id, path, err);
+}
+
+static bool find_refusal(void *arg, const char *path, struct refusal *ret_refusal)
+{
+    return worker_find_refusal(arg, NULL, path, ret_refusal);
 }
 
 /* -- the parts --------------------------------------------------------------------------------- */
@@ -274,10 +311,34 @@ static bool start_mount(struct worker *worker, size_t mount, size_t mounts, stru
         .resolver = conf->resolver,
         .settings = &worker->settings,
         .custody = worker->custody,
+        .gate = worker->gate,
         .unmounted = on_unmounted,
         .arg = worker};
     return served_new(&served, &worker->mounts[mount], err) &&
            served_start(worker->mounts[mount], err);
+}
+
+/* Threads that are remembered, two descriptors each: an eighth of what there may be in all. */
+static size_t callers_allowed(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur / 16 >= CALLERS_MAX)
+        return CALLERS_MAX;
+    return limit.rlim_cur >= 32 ? (size_t)limit.rlim_cur / 16 : 2;
+}
+
+static bool make_gate(struct worker *worker, struct err *err)
+{
+    const struct gate_conf gate = {.conf = worker->conf.conf,
+        .monitor = &worker->monitor,
+        .callers = callers_allowed(),
+        .refused = on_denied,
+        .find_refusal = find_refusal,
+        .arg = worker};
+    if (!gate_new(&gate, &worker->gate, err))
+        return false;
+    gate_start(worker->gate);
+    return true;
 }
 
 bool worker_start(struct worker *worker, struct err *err)
@@ -293,7 +354,8 @@ bool worker_start(struct worker *worker, struct err *err)
         .distrusted = on_distrusted,
         .arg = worker};
     settings_init(&worker->settings, conf->conf);
-    if (!custody_new(&custody, conf->resolver, &worker->custody, err))
+    if (!custody_new(&custody, conf->resolver, &worker->custody, err) ||
+        (mounts > 0 && !make_gate(worker, err)))
         return false;
     for (size_t i = 0; i < conf->mount_count; i++)
         if (conf->mountpoints[i][0] && !start_mount(worker, i, mounts, err))
@@ -317,6 +379,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     worker->conf = *conf;
     worker->started_ms = loop_now_ms();
     monitor_client_init(&worker->monitor, conf->requests_fd);
+    pthread_mutex_init(&worker->refusals_lock, NULL);
     refusals_init(&worker->refusals);
     if (!health_new(conf->loop, conf->resolver, &worker->health, err)) {
         free(worker);

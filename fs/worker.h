@@ -51,10 +51,10 @@ bool worker_healthy(struct worker *worker, struct err *ret_why);
 /* Each mount by itself; how many. At most MOUNTS_MAX. */
 size_t worker_mounts(const struct worker *worker, struct served_status *ret_mounts, size_t max);
 /* Copies up to `max` of the last refusals into `ret_refusals`, oldest first; returns how many. */
-size_t worker_refusals(const struct worker *worker, struct refusal *ret_refusals, size_t max);
+size_t worker_refusals(struct worker *worker, struct refusal *ret_refusals, size_t max);
 /* Newest refusal of that id, or (id NULL) of that path in normal form. */
 bool worker_find_refusal(
-    const struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal);
+    struct worker *worker, const char *id, const char *path, struct refusal *ret_refusal);
 /* Path in the caller's terms ("/sealed/..data/db/password", or "db/password" where there is one mount) ->
  * absolute normal form ("/sealed/db/password"), "" when it lies in none of the mounts. */
 void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size);

@@ -85,7 +85,7 @@ static void test_order(void **state)
     question.path = "/elsewhere";
     expect(access, &question, true, "");
     assert_int_equal(access_needs(access, "/elsewhere", ACCESS_NO_FILE), 0);
-    assert_int_equal(access_needs(access, "/sealed/x", ACCESS_NO_FILE), ACCESS_CALLER);
+    assert_int_equal(access_needs(access, "/sealed/x", ACCESS_NO_FILE), ACCESS_RULED);
 }
 
 static void test_kinds(void **state)
@@ -101,7 +101,7 @@ static void test_kinds(void **state)
     struct caller caller = web();
     struct access_question question = asking("/any", &caller);
     assert_int_equal(access_needs(access, "/any", ACCESS_NO_FILE),
-        ACCESS_CALLER | ACCESS_GROUPS | CALLER_EXE | CALLER_DIGEST);
+        ACCESS_RULED | ACCESS_CALLER | ACCESS_GROUPS | CALLER_EXE | CALLER_DIGEST);
     expect(access, &question, true, "all");
 
     question.uid = 34;

@@ -35,8 +35,7 @@ static int begin(void **state)
     if (!mkdtemp(dir))
         return -1;
     snprintf(log_path, sizeof log_path, "%s/log", dir);
-    const struct witness_conf conf = {
-        .file = log_path, .rotate_size = 1 << 20, .rotate_keep = 1, .execs = true};
+    const struct witness_conf conf = {.file = log_path, .rotate_size = 1 << 20, .rotate_keep = 1};
     witness_client_init(&client, connect_lane, NULL);
     return witness_new(&conf, &witness, &err) ? 0 : -1;
 }
