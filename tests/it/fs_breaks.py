@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 
-PATIENCE = 120
+PATIENCE = 600
 
 
 def read(path):
