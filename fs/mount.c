@@ -119,6 +119,30 @@ bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err)
     return true;
 }
 
+struct holder {
+    int id;
+    bool ours;
+};
+
+static void look_at_holder(void *arg, const struct mountinfo *mount)
+{
+    struct holder *holder = arg;
+    if (mount->id == holder->id)
+        holder->ours = strcmp(mount->type, MOUNT_TYPE) == 0;
+}
+
+bool mount_is_ours(int fd, bool *ret_ours, struct err *err)
+{
+    struct statx stx;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_MNT_ID, &stx) < 0)
+        return err_set_errno(err, ERR_IO, "mount of a file");
+    struct holder holder = {.id = (int)stx.stx_mnt_id};
+    if (!mountinfo_each(look_at_holder, &holder, err))
+        return false;
+    *ret_ours = holder.ours;
+    return true;
+}
+
 bool mount_end(const char *mountpoint, int id, bool detach, struct err *err)
 {
     struct mountinfo top;

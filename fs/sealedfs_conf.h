@@ -86,6 +86,14 @@ struct conf_kbs {
     int64_t request_timeout_ms;
 };
 
+/* [credential:NAME]: what a unit gets that asks with LoadCredential=. */
+struct conf_unit_credential {
+    char *name;
+    struct conf_list units; /* patterns of unit names */
+    char *id;               /* the name of the section if it was not given */
+    char *resource;         /* kbs:///…, or the path of a file with a sealed string */
+};
+
 struct sealedfs_conf {
     struct conf_kbs kbs;
     int64_t keep_ms; /* signing and wrapping keys are kept this long between resolutions */
@@ -133,6 +141,10 @@ struct sealedfs_conf {
     CONF_ITEMS(struct conf_source) sources;
     CONF_ITEMS(struct conf_file) files;
     CONF_ITEMS(struct conf_rule) rules;
+    struct {
+        char *socket;
+    } credentials;
+    CONF_ITEMS(struct conf_unit_credential) unit_credentials;
 };
 
 /* What the command line names: a mount more, with one source at its root. */

@@ -103,6 +103,10 @@ static const struct conf_field fields[] = {
         .help = "how many files put aside are kept"},
     {"metrics", "listen", CONF_TEXT, AT(metrics.listen),
         .help = "where metrics and health are served: path of a socket, or 127.0.0.1:port"},
+    {"credentials", "socket", CONF_PATH, AT(credentials.socket),
+        .text_default = "/run/sealedfs/credentials.sock",
+        .help = "where LoadCredential= of systemd units is answered, if there is a section "
+                "[credential:NAME]"},
 };
 
 #define SETTINGS(kind, type)                                                                     \
@@ -193,6 +197,18 @@ static const struct conf_field rule_fields[] = {
 };
 #undef OF
 
+#define OF(member) offsetof(struct conf_unit_credential, member)
+static const struct conf_field credential_fields[] = {
+    {"credential", "unit", CONF_LIST, OF(units), .required = true,
+        .help = "patterns of the units that get it, such as web@*.service"},
+    {"credential", "id", CONF_TEXT, OF(id),
+        .help = "the ID in LoadCredential=ID:SOCKET; default: the section's name"},
+    {"credential", "resource", CONF_TEXT, OF(resource), .required = true,
+        .help = "what it gets: kbs:///repository/type/tag, or the path of a file with a sealed "
+                "string"},
+};
+#undef OF
+
 #define ITEMS(kind, member, type, table, text)                        \
     {                                                                 \
         kind, AT(member), sizeof(type), table, ARRAY_LEN(table), text \
@@ -208,6 +224,8 @@ static const struct conf_section sections[] = {
     ITEMS("rule", rules, struct conf_rule, rule_fields,
         "who may open what; the first rule that fits decides, and where there are rules nothing "
         "else is allowed"),
+    ITEMS("credential", unit_credentials, struct conf_unit_credential, credential_fields,
+        "what a systemd unit gets with LoadCredential="),
 };
 
 const struct conf_table sealedfs_table = {fields, ARRAY_LEN(fields), sections, ARRAY_LEN(sections)};

@@ -2,6 +2,7 @@
 /* What one section of sealedfs.conf says of another. */
 #include <string.h>
 
+#include "fs/credential_name.h"
 #include "fs/path.h"
 #include "fs/sealedfs_fields.h"
 
@@ -179,6 +180,41 @@ static bool check_rule(const struct conf_rule *rule, struct err *err)
     return true;
 }
 
+/* -- credentials -------------------------------------------------------------------------------- */
+
+/* The worker would wait for itself. */
+static bool check_not_shown(
+    const struct sealedfs_conf *conf, const struct conf_unit_credential *item, struct err *err)
+{
+    for (size_t i = 0; i < conf->mounts.count; i++)
+        if (is_below(item->resource, conf->mounts.items[i].path))
+            return err_set(err, ERR_CONFIG,
+                "[credential:%s]: resource = %s: this is on [mount:%s]; name the file that it "
+                "shows, or its resource",
+                item->name, item->resource, conf->mounts.items[i].name);
+    return true;
+}
+
+static bool join_credential(
+    const struct sealedfs_conf *conf, struct conf_unit_credential *item, struct err *err)
+{
+    if (!item->id) {
+        item->id = strdup(item->name);
+        if (!item->id)
+            return err_nomem(err);
+    }
+    if (!credential_id_valid(item->id))
+        return err_set(err, ERR_CONFIG,
+            "[credential:%s]: id = %s: systemd takes printable characters without '/' and ':'",
+            item->name, item->id);
+    if (strncmp(item->resource, "kbs://", 6) != 0 && item->resource[0] != '/')
+        return err_set(err, ERR_CONFIG,
+            "[credential:%s]: resource = %s: neither kbs:///repository/type/tag nor the absolute "
+            "path of a file with a sealed string",
+            item->name, item->resource);
+    return check_not_shown(conf, item, err);
+}
+
 bool sealedfs_conf_join(struct sealedfs_conf *conf, struct err *err)
 {
     if (!check_memory(conf, err) || !check_mounts(conf, err))
@@ -191,6 +227,9 @@ bool sealedfs_conf_join(struct sealedfs_conf *conf, struct err *err)
             return false;
     for (size_t i = 0; i < conf->rules.count; i++)
         if (!check_rule(&conf->rules.items[i], err))
+            return false;
+    for (size_t i = 0; i < conf->unit_credentials.count; i++)
+        if (!join_credential(conf, &conf->unit_credentials.items[i], err))
             return false;
     return true;
 }

@@ -2,6 +2,7 @@
 #include "fs/worker_main.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -11,6 +12,7 @@
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
 #include "fs/child.h"
+#include "fs/credentials.h"
 #include "fs/monitor_wire.h"
 #include "fs/pages.h"
 #include "fs/resolver_make.h"
@@ -38,7 +40,7 @@ const char *const worker_syscalls[] = {"openat", "access", "faccessat", "faccess
  */
 static bool leave_files(const struct sealedfs_conf *conf, struct err *err)
 {
-    const struct landlock_rule rules[] = {
+    const struct landlock_rule fixed[] = {
         {"/etc", LANDLOCK_READ},
         {"/run/systemd/resolve", LANDLOCK_READ}, /* resolv.conf leads to one of these */
         {"/run/NetworkManager", LANDLOCK_READ}, {"/run/resolvconf", LANDLOCK_READ},
@@ -49,7 +51,16 @@ static bool leave_files(const struct sealedfs_conf *conf, struct err *err)
         {"/proc/self/mountinfo", LANDLOCK_READ}, {"/sys/devices/system/cpu", LANDLOCK_READ},
         {conf->secrets.signer_files, LANDLOCK_READ}, LANDLOCK_LIBRARIES, /* NSS */
     };
-    return landlock_enter_or_warn(rules, ARRAY_LEN(rules), LANDLOCK_NET_NO_BIND, err);
+    size_t count = ARRAY_LEN(fixed), more = conf->unit_credentials.count;
+    auto_free struct landlock_rule *rules = calloc(count + more, sizeof *rules);
+    auto_free char(*directories)[PATH_MAX] = calloc(more + 1, sizeof *directories);
+    if (!rules || !directories)
+        return err_nomem(err);
+    memcpy(rules, fixed, sizeof fixed);
+    for (size_t i = 0; i < more; i++)
+        if (credentials_directory(&conf->unit_credentials.items[i], directories[i]))
+            rules[count++] = (struct landlock_rule){directories[i], LANDLOCK_READ};
+    return landlock_enter_or_warn(rules, count, LANDLOCK_NET_NO_BIND, err);
 }
 
 /* As many descriptors as the machine gives: each open file and each waiting peer is one. */
@@ -98,9 +109,11 @@ static bool serve(const struct worker_process *process, struct err *err)
     struct loop *loop;
     struct resolver *resolver;
     struct worker *worker;
-    int control = -1, scrape = -1;
-    if (!leave_signals(err) || !secret_init_process(memory_needed(process), err) ||
-        !loop_new(&loop, err) || !resolver_make(loop, conf, &resolver, err) ||
+    int control = -1, scrape = -1, keeper = -1;
+    /* The keeper is forked off while there is nothing in our memory yet. */
+    if (!leave_signals(err) || !credentials_bind(conf, &keeper, err) ||
+        !secret_init_process(memory_needed(process), err) || !loop_new(&loop, err) ||
+        !resolver_make(loop, conf, &resolver, err) ||
         (process->control_bind && !process->control_bind(conf, &control, err)) ||
         (conf->metrics.listen && !scrape_listen(conf->metrics.listen, &scrape, err)))
         return false;
@@ -115,6 +128,9 @@ static bool serve(const struct worker_process *process, struct err *err)
         (process->control_serve && !process->control_serve(loop, conf, control, resolver,
                                        process->mount_count > 0 ? worker : NULL, err)) ||
         (scrape >= 0 && !pages_start(scrape, loop, worker, resolver, err)))
+        return false;
+    struct credentials *credentials;
+    if (keeper >= 0 && !credentials_start(loop, conf, keeper, resolver, &credentials, err))
         return false;
     raise_descriptors();
     if (!drop_privilege(process, err) || !leave_files(conf, err) || /* before there are threads */

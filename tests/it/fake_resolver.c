@@ -9,7 +9,7 @@
  *     sealed.MS.=LENGTH       a plaintext of that many bytes, line after line "0000000\n0000008\n..."
  *     sealed.MS.#TEXT         TEXT, its length told in advance (an envelope)
  *
- * and anything else that starts with "sealed." is malformed. Each resolution is one line on standard error: "resolve PATH".
+ * and the resource kbs:///fake/MS/BODY is what the file sealed.MS.BODY is. Anything else that starts with "sealed." is malformed. Each resolution is one line on standard error: "resolve PATH".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +21,7 @@
 
 #define PREFIX     "sealed."
 #define PREFIX_LEN 7
+#define RESOURCES  "kbs:///fake/"
 
 struct fake {
     struct resolver resolver;
@@ -133,6 +134,19 @@ static bool fake_resolve(struct resolver *resolver, const struct resolve_request
     return true;
 }
 
+static bool fake_fetch(struct resolver *resolver, const char *uri, int64_t timeout_ms,
+    resolve_fn *fn, void *arg, struct resolver_call **ret_call, struct err *err)
+{
+    char text[512];
+    struct resolve_request request = {.path = uri, .timeout_ms = timeout_ms};
+    if (strncmp(uri, RESOURCES, strlen(RESOURCES)) != 0)
+        return err_set(err, ERR_NOTFOUND, "%s: no such resource", uri);
+    snprintf(text, sizeof text, PREFIX "%s", uri + strlen(RESOURCES));
+    *strchrnul(text, '/') = '.';
+    request.blob = bytes_str(text);
+    return fake_resolve(resolver, &request, fn, arg, ret_call, err);
+}
+
 static void fake_cancel(struct resolver *resolver, struct resolver_call *call)
 {
     (void)resolver;
@@ -158,6 +172,7 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     if (!fake)
         return err_nomem(err);
     *fake = (struct fake){.resolver = {.resolve = fake_resolve,
+                              .fetch = fake_fetch,
                               .cancel = fake_cancel,
                               .length_hint = fake_length_hint,
                               .is_sealed = fake_is_sealed},
