@@ -187,6 +187,15 @@ int64_t cache_length(struct cache *cache, const char *path, const struct blob *b
     return length;
 }
 
+bool cache_keeps(struct cache *cache, const char *path, const char *version)
+{
+    pthread_mutex_lock(&cache->lock);
+    const struct entry *entry = find_path(cache, path);
+    bool keeps = has_lease(state_of(entry, loop_now_ms())) && strcmp(entry->version, version) == 0;
+    pthread_mutex_unlock(&cache->lock);
+    return keeps;
+}
+
 static bool is_expired(const struct entry *entry, int64_t now)
 {
     return entry && entry->served && entry->served_until_ms > 0 && entry->served_until_ms <= now;
@@ -246,8 +255,10 @@ static struct entry *entry_vacate(struct cache *cache, const char *path)
     return entry;
 }
 
-static void make_room(struct cache *cache, size_t cost)
+/* True: somebody had to go. */
+static bool make_room(struct cache *cache, size_t cost)
 {
+    size_t before = cache->secrets;
     struct entry *entry = TAILQ_FIRST(&cache->holding);
     while (entry && cache->cost + cost > cache->conf.memory) {
         struct entry *after = TAILQ_NEXT(entry, link);
@@ -255,6 +266,7 @@ static void make_room(struct cache *cache, size_t cost)
             entry_end(cache, entry);
         entry = after;
     }
+    return cache->secrets < before;
 }
 
 /* Into the list where it belongs now. */
@@ -289,6 +301,7 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
     struct lease *lease, const struct conf_settings *settings, enum cache_news *ret_news)
 {
     int64_t limit = settings_limit(settings);
+    bool crowded = false;
     pthread_mutex_lock(&cache->lock);
     struct entry *entry = find_path(cache, path);
     *ret_news = news_of(entry, lease);
@@ -302,14 +315,14 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
         entry->until_ms = lease->taken_ms + limit;
         memcpy(entry->version, lease->version, sizeof entry->version);
         if (limit > 0 && lease->cost <= cache->conf.memory) {
-            make_room(cache, lease->cost);
+            crowded = make_room(cache, lease->cost);
             entry->lease = lease_ref(kept);
         }
         enlist(cache, entry, blob);
     }
     pthread_mutex_unlock(&cache->lock);
     if (limit > 0)
-        set_alarm(cache, limit);
+        set_alarm(cache, crowded ? 0 : limit);
     return kept;
 }
 

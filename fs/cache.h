@@ -49,6 +49,8 @@ void cache_state(
     struct cache *cache, const char *path, const struct blob *blob, struct cache_state *ret_state);
 /* Length of a plaintext that is there; -1: none. */
 int64_t cache_length(struct cache *cache, const char *path, const struct blob *blob);
+/* Is the plaintext of this version kept? */
+bool cache_keeps(struct cache *cache, const char *path, const char *version);
 /* Was it served, so long ago that it must not be any more? */
 bool cache_expired(struct cache *cache, const char *path, const struct blob *blob);
 /* An aged plaintext counts as stale for so long; a reference to it, NULL when there is none. */

@@ -29,6 +29,8 @@ static void on_sweep(void *arg)
     int64_t next = cache_sweep(custody->cache);
     if (next >= 0)
         on_alarm_wanted(custody, next);
+    if (custody->conf.swept)
+        custody->conf.swept(custody->conf.arg);
 }
 
 /* -- the end of a plaintext ---------------------------------------------------------------------- */
@@ -37,7 +39,7 @@ static void withdraw(struct custody *custody, const char *path)
 {
     (void)leases_revoke(custody->leases, path);
     if (custody->conf.over)
-        custody->conf.over(custody->conf.arg, path, true);
+        custody->conf.over(custody->conf.arg, path, NULL);
 }
 
 size_t custody_flush(struct custody *custody)
@@ -77,9 +79,8 @@ static void on_arrived(void *arg, const char *path, struct lease *lease, enum ca
     const struct conf_settings *settings)
 {
     struct custody *custody = arg;
-    (void)lease;
     if (news == CACHE_CHANGED && custody->conf.over)
-        custody->conf.over(custody->conf.arg, path, false);
+        custody->conf.over(custody->conf.arg, path, lease);
     if (news != CACHE_SAME && custody->conf.changed)
         custody->conf.changed(custody->conf.arg, path, settings, news == CACHE_FIRST);
 }

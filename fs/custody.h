@@ -11,13 +11,15 @@
 
 struct custody;
 
+/* All are called on the loop's thread. */
 struct custody_conf {
     struct loop *loop;
     int64_t error_ttl_ms;
     size_t memory;
-    /* What was shown under this path in normal form (NULL: under any) is over; plaintexts are wiped already. `for_good`: what is open on it is
-     * revoked; else it is another plaintext now, or one that is not kept any longer. Loop thread. */
-    void (*over)(void *arg, const char *path, bool for_good);
+    /* What was shown under this path (NULL: under any) is over, and wiped already: `lease` is shown now, or (NULL) what is open is revoked. */
+    void (*over)(void *arg, const char *path, struct lease *lease);
+    /* Plaintexts have gone for their age, or for want of memory. */
+    void (*swept)(void *arg);
     /* Somebody looked, and the secret is another one than before; or (`first`) nothing was known of it. */
     void (*changed)(void *arg, const char *path, const struct conf_settings *settings, bool first);
     /* For the log. */

@@ -10,6 +10,7 @@
 
 #include "fs/gate.h"
 #include "fs/handle.h"
+#include "fs/pagecache.h"
 #include "fs/park.h"
 #include "fs/shown.h"
 
@@ -24,6 +25,7 @@ struct ops_conf {
     struct handles *handles;
     const struct settings *settings;
     struct gate *gate;
+    struct pagecache *pagecache;
     void (*unmounted)(
         void *arg); /* on the last thread of ops: the kernel has closed the connection */
     void *arg;

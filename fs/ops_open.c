@@ -46,6 +46,14 @@ static void reply_secret(fuse_req_t req, struct lease *lease, size_t size, off_t
     secret_bounce_wipe(&bounce, part.len);
 }
 
+/* With cache = page all that have the file open see its newest content; but what was revoked stays so for whom it was open. */
+static void reply_lease(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
+{
+    auto_lease *shared = pagecache_read(ops_of(req)->conf.pagecache, handle->node, handle->lease);
+    bool own = !shared || lease_is_revoked(handle->lease);
+    reply_secret(req, own ? handle->lease : shared, size, offset);
+}
+
 static void reply_content(fuse_req_t req, const struct handle *handle, size_t size, off_t offset)
 {
     if (size > REPLY_SIZE)
@@ -55,7 +63,7 @@ static void reply_content(fuse_req_t req, const struct handle *handle, size_t si
         return;
     }
     if (handle->lease) {
-        reply_secret(req, handle->lease, size, offset);
+        reply_lease(req, handle, size, offset);
         return;
     }
     ssize_t len = pread(handle->pin->fd, bounce.data, size, offset);
@@ -70,6 +78,19 @@ static void reply_content(fuse_req_t req, const struct handle *handle, size_t si
 static int64_t length_of(const struct lease *lease)
 {
     return lease ? (int64_t)lease->len : -1;
+}
+
+/* Whether the kernel may keep pages of it, and *ret_keep: those it has. */
+static bool take_pages(
+    struct ops *ops, fuse_ino_t node, const struct pin *pin, struct lease *lease, bool *ret_keep)
+{
+    char path[PATH_SIZE], full[PATH_FULL_SIZE];
+    *ret_keep = false;
+    if (!lease || settings_of(ops->conf.settings, pin)->cache != CACHE_PAGE ||
+        !tree_path(ops->conf.shown.tree, node, path))
+        return false;
+    path_full(ops->conf.shown.mountpoint, path, full);
+    return pagecache_open(ops->conf.pagecache, node, full, lease, ret_keep);
 }
 
 /* What the gate says before anything is looked for: 0, or the errno to answer with. */
@@ -111,7 +132,8 @@ static void undo_open(struct ops *ops, fuse_ino_t node, uint64_t fh)
     uint64_t of;
     bool held, sealed;
     handle_close(ops->conf.handles, fh, &of, &held, &sealed);
-    (void)tree_closed(ops->conf.shown.tree, node);
+    if (tree_closed(ops->conf.shown.tree, node))
+        (void)pagecache_closed(ops->conf.pagecache, node);
 }
 
 /* Takes the passage. The answer's lease is NULL for a file that is not sealed. */
@@ -138,15 +160,18 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     }
     tree_opened(ops->conf.shown.tree, node, pin, length_of(lease));
     info->fh = fh;
-    info->keep_cache = 0;
-    info->direct_io = lease != NULL;
     int refused = leave(ops, passage, answer, 0);
     if (refused) {
         undo_open(ops, node, fh);
         fuse_reply_err(req, refused);
-    } else if (fuse_reply_open(req, info) < 0) { /* the caller has gone */
-        undo_open(ops, node, fh);
+        return;
     }
+    bool keep;
+    bool page = take_pages(ops, node, pin, lease, &keep);
+    info->keep_cache = keep;
+    info->direct_io = lease && !page;
+    if (fuse_reply_open(req, info) < 0) /* the caller has gone */
+        undo_open(ops, node, fh);
 }
 
 static void reply_adopted(
@@ -160,6 +185,8 @@ static void reply_adopted(
     }
     const struct handle *handle = handle_find(ops->conf.handles, fh);
     tree_opened(ops->conf.shown.tree, handle->node, pin, length_of(lease));
+    bool keep;
+    (void)take_pages(ops, handle->node, pin, lease, &keep);
     reply_content(req, handle, size, offset);
 }
 
@@ -333,7 +360,8 @@ void op_release(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
     bool held, sealed;
     handle_close(ops->conf.handles, info->fh, &of, &held, &sealed);
     bool last = held ? tree_closed(ops->conf.shown.tree, of) : true;
-    if (sealed && last)
+    bool kept = last && pagecache_closed(ops->conf.pagecache, node);
+    if (sealed && last && !kept)
         ops_invalidate(ops, node);
     fuse_reply_err(req, 0);
 }

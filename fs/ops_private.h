@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the three files that answer the kernel share: ops.c (connection, threads), ops_names.c (names, attributes, directories) and
- * ops_open.c (open, read, release). Nobody else includes libfuse. */
+/* What the four files that answer the kernel share: ops.c (connection, threads), ops_names.c (names, attributes, directories),
+ * ops_xattr.c and ops_open.c (open, read, release). Nobody else includes libfuse. */
 #pragma once
 
 #define FUSE_USE_VERSION 312
@@ -48,6 +48,10 @@ void op_statfs(fuse_req_t req, fuse_ino_t node);
 void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info);
 void op_readdir(
     fuse_req_t req, fuse_ino_t node, size_t size, off_t offset, struct fuse_file_info *info);
+
+/* ops_xattr.c */
+void op_getxattr(fuse_req_t req, fuse_ino_t node, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t node, size_t size);
 
 /* ops_open.c */
 void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info);

@@ -13,6 +13,7 @@ struct served {
     struct nodetable_data *table;
     struct tree *tree;
     struct handles *handles;
+    struct pagecache *pagecache;
     struct park *park;
     struct ops *ops;
 };
@@ -44,6 +45,7 @@ static bool make_ops(struct served *served, struct err *err)
         .handles = served->handles,
         .settings = conf->settings,
         .gate = conf->gate,
+        .pagecache = served->pagecache,
         .unmounted = post_unmounted,
         .arg = served};
     return ops_new(&ops, &served->ops, err);
@@ -83,7 +85,8 @@ bool served_start(struct served *served, struct err *err)
     served->source = (struct source){conf->monitor, conf->mount, conf->resolver->is_sealed};
     return nodetable_map(conf->table_fd, &served->table, err) &&
            tree_new(&served->source, served->table, conf->pins_max, &served->tree, err) &&
-           handles_new(served->table, &served->handles, err) && make_ops(served, err) &&
+           handles_new(served->table, &served->handles, err) &&
+           pagecache_new(&served->pagecache, err) && make_ops(served, err) &&
            make_park(served, err) && ops_start(served->ops, served->park, err) &&
            ops_run(served->ops, err);
 }
@@ -117,13 +120,38 @@ static void drop_pages(void *arg, uint64_t node)
     ops_invalidate(served->ops, node);
 }
 
-void served_over(struct served *served, const char *path, bool for_good)
+/* An open file served directly has pages only from mmap and splice; they go when it is closed, or for good. */
+static void drop_at(struct served *served, const char *path)
+{
+    char below[PATH_SIZE], full[PATH_FULL_SIZE];
+    auto_free uint64_t *nodes = NULL;
+    size_t count = tree_open_nodes(served->tree, &nodes);
+    for (size_t i = 0; i < count; i++) {
+        if (!tree_path(served->tree, nodes[i], below))
+            continue;
+        path_full(served->conf.mountpoint, below, full);
+        if (strcmp(full, path) == 0)
+            ops_invalidate(served->ops, nodes[i]);
+    }
+}
+
+void served_over(struct served *served, const char *path, struct lease *lease)
 {
     if (!served->tree || (path && path_below(served->conf.mountpoint, path) == 0))
         return;
-    if (for_good && !path)
+    pagecache_over(served->pagecache, path, lease, drop_pages, served);
+    if (!path) {
         handles_revoke(served->handles);
-    tree_each_sealed(served->tree, drop_pages, served);
+        tree_each_sealed(served->tree, drop_pages, served);
+    } else if (!lease) {
+        drop_at(served, path);
+    }
+}
+
+void served_swept(struct served *served)
+{
+    if (served->tree)
+        pagecache_sweep(served->pagecache, custody_cache(served->conf.custody), drop_pages, served);
 }
 
 void served_stop(struct served *served)
@@ -136,5 +164,6 @@ void served_end(struct served *served)
 {
     served_stop(served);
     handles_free(take_ptr(served->handles));
+    pagecache_free(take_ptr(served->pagecache));
     tree_free(take_ptr(served->tree));
 }

@@ -45,7 +45,9 @@ const char *served_mountpoint(const struct served *served);
 /* Loop thread, as all below. */
 void served_status(const struct served *served, struct served_status *ret_status);
 /* As custody_conf.over. */
-void served_over(struct served *served, const char *path, bool for_good);
+void served_over(struct served *served, const char *path, struct lease *lease);
+/* As custody_conf.swept. */
+void served_swept(struct served *served);
 /* Ends what waits (ENOTCONN); later opens that would have to wait get the same. */
 void served_stop(struct served *served);
 /* After it was unmounted: lets go of the source. */

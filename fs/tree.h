@@ -49,5 +49,7 @@ int64_t tree_open_length(struct tree *tree, uint64_t id);
 /* The secret has this length now: of a file that is open with a shorter one that must not be told any more. */
 void tree_grown(struct tree *tree, uint64_t id, int64_t length);
 size_t tree_count(struct tree *tree);
+/* Those that are open; malloc'd, NULL when there are none or memory is out. */
+size_t tree_open_nodes(struct tree *tree, uint64_t **ret_nodes);
 /* Calls `fn` with each node that shows a sealed file. */
 void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg);

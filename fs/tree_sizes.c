@@ -45,6 +45,29 @@ size_t tree_count(struct tree *tree)
     return count;
 }
 
+size_t tree_open_nodes(struct tree *tree, uint64_t **ret_nodes)
+{
+    size_t count = 0, size = 0;
+    uint64_t *nodes = NULL;
+    pthread_mutex_lock(&tree->lock);
+    for (uint32_t slot = 0; slot < tree->table->node_high; slot++) {
+        const struct node *node = tree->nodes[slot];
+        if (!node || node->handles == 0)
+            continue;
+        if (count == size) {
+            size = size ? 2 * size : 64;
+            uint64_t *larger = reallocarray(nodes, size, sizeof *larger);
+            if (!larger)
+                break;
+            nodes = larger;
+        }
+        nodes[count++] = id_of(node);
+    }
+    pthread_mutex_unlock(&tree->lock);
+    *ret_nodes = nodes;
+    return count;
+}
+
 void tree_each_sealed(struct tree *tree, void (*fn)(void *arg, uint64_t id), void *arg)
 {
     pthread_mutex_lock(&tree->lock);

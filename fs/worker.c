@@ -212,12 +212,20 @@ static void on_unmounted(void *arg, struct served *served)
 
 /* -- what becomes of plaintexts ---------------------------------------------------------------- */
 
-static void on_over(void *arg, const char *path, bool for_good)
+static void on_over(void *arg, const char *path, struct lease *lease)
 {
     struct worker *worker = arg;
     for (size_t i = 0; i < worker->conf.mount_count; i++)
         if (worker->mounts[i])
-            served_over(worker->mounts[i], path, for_good);
+            served_over(worker->mounts[i], path, lease);
+}
+
+static void on_swept(void *arg)
+{
+    struct worker *worker = arg;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i])
+            served_swept(worker->mounts[i]);
 }
 
 static void on_stale(void *arg, const char *path, const struct err *err)
@@ -349,6 +357,7 @@ bool worker_start(struct worker *worker, struct err *err)
         .error_ttl_ms = conf->conf->secrets.error_ttl_ms,
         .memory = (size_t)conf->conf->secrets.memory,
         .over = on_over,
+        .swept = on_swept,
         .refused = on_refused,
         .stale = on_stale,
         .distrusted = on_distrusted,
