@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor's half of the worker's requests: opens and lists beneath the source of each mount, for a worker that is not trusted. Every
- * path is resolved by openat2(2) beneath the source without following any link, so there is nothing outside that
- * a request could name. Nothing is ever opened for writing, and a FIFO, socket or device only as O_PATH.
+ * The monitor's half of the worker's requests: opens and lists what a mount shows (fs/namespace.h), for a worker that is not trusted.
  */
 #pragma once
 

@@ -24,24 +24,31 @@ static bool exchange(struct monitor_client *client, const struct monitor_request
     return !closed || err_set(err, ERR_UNREACH, "the monitor has gone");
 }
 
-/* On success *ret_fd is the caller's, or -1. */
+struct descriptors {
+    int fds[IPC_FDS_MAX];
+    size_t count;
+};
+
+static void descriptors_done(struct descriptors *got)
+{
+    for (size_t i = 0; i < got->count; i++)
+        if (got->fds[i] >= 0)
+            close(got->fds[i]);
+}
+
+/* `got` is the caller's, also after a failure. */
 static bool ask(struct monitor_client *client, enum monitor_operation operation, uint16_t mount,
-    const char *path, uint64_t cookie, struct buf *message, struct monitor_answer *ret_answer,
-    int *ret_fd, struct err *err)
+    const char *path, uint64_t cookie, struct buf *message, struct descriptors *got,
+    struct monitor_answer *ret_answer, struct err *err)
 {
     struct monitor_request request = {.operation = operation, .mount = mount, .cookie = cookie};
-    int fds[IPC_FDS_MAX] = {-1, -1, -1, -1};
-    size_t fd_count = 0;
     if (strlen(path) >= sizeof request.path)
         return err_set_at(err, ERR_FORMAT, ENAMETOOLONG, __FILE__, __LINE__, "path");
     memcpy(request.path, path, strlen(path) + 1);
     pthread_mutex_lock(&client->lock);
     request.number = ++client->number;
-    bool done = exchange(client, &request, message, fds, &fd_count, err);
+    bool done = exchange(client, &request, message, got->fds, &got->count, err);
     pthread_mutex_unlock(&client->lock);
-    auto_fd int fd = fds[0];
-    for (size_t i = 1; i < fd_count; i++)
-        close(fds[i]);
     struct monitor_answer answer;
     if (!done || !monitor_answer_decode(buf_bytes(message), &answer, err))
         return false;
@@ -51,40 +58,43 @@ static bool ask(struct monitor_client *client, enum monitor_operation operation,
         return err_set_at(
             err, ERR_IO, answer.sys_errno, __FILE__, __LINE__, "source file %s", path);
     *ret_answer = answer;
-    *ret_fd = take_fd(fd);
     return true;
 }
 
-bool monitor_open(
-    struct monitor_client *client, uint16_t mount, const char *path, int *ret_fd, struct err *err)
+bool monitor_open(struct monitor_client *client, uint16_t mount, const char *path,
+    struct monitor_file *ret_file, struct err *err)
 {
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     struct monitor_answer answer;
-    int fd;
-    if (!ask(client, MONITOR_OPEN, mount, path, 0, &message, &answer, &fd, err))
+    AUTO_DONE(descriptors_done) struct descriptors got = {.count = 0};
+    if (!ask(client, MONITOR_OPEN, mount, path, 0, &message, &got, &answer, err))
         return false;
-    if (fd < 0)
-        return err_set(err, ERR_INTERNAL, "the monitor sent no descriptor");
-    *ret_fd = fd;
+    if (got.count != 1u + (answer.elsewhere && answer.content_errno == 0))
+        return err_set(err, ERR_INTERNAL, "the monitor sent %zu descriptors", got.count);
+    *ret_file = (struct monitor_file){.fd = take_fd(got.fds[0]),
+        .origin = answer.origin,
+        .elsewhere = answer.elsewhere,
+        .content_fd = got.count > 1 ? take_fd(got.fds[1]) : -1,
+        .content_errno = answer.content_errno};
     return true;
 }
 
 bool monitor_list(struct monitor_client *client, uint16_t mount, const char *path, uint64_t cookie,
     struct buf *message, struct monitor_answer *ret_answer, struct err *err)
 {
-    auto_fd int fd = -1;
-    return ask(client, MONITOR_LIST, mount, path, cookie, message, ret_answer, &fd, err);
+    AUTO_DONE(descriptors_done) struct descriptors got = {.count = 0};
+    return ask(client, MONITOR_LIST, mount, path, cookie, message, &got, ret_answer, err);
 }
 
 bool monitor_witness(struct monitor_client *client, int *ret_fd, struct err *err)
 {
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     struct monitor_answer answer;
-    int fd;
-    if (!ask(client, MONITOR_WITNESS, 0, "", 0, &message, &answer, &fd, err))
+    AUTO_DONE(descriptors_done) struct descriptors got = {.count = 0};
+    if (!ask(client, MONITOR_WITNESS, 0, "", 0, &message, &got, &answer, err))
         return err_wrap(err, "the monitor's witness");
-    if (fd < 0)
-        return err_set(err, ERR_INTERNAL, "the monitor sent no descriptor");
-    *ret_fd = fd;
+    if (got.count != 1)
+        return err_set(err, ERR_INTERNAL, "the monitor sent %zu descriptors", got.count);
+    *ret_fd = take_fd(got.fds[0]);
     return true;
 }

@@ -13,9 +13,17 @@ struct monitor_client {
 };
 
 void monitor_client_init(struct monitor_client *client, int fd);
-/* err.sys_errno is what open(2) said, when the file is the cause; 0 when the monitor is. */
-bool monitor_open(struct monitor_client *client, uint16_t mount, const char *path, int *ret_fd,
-    struct err *err) MUST_CHECK;
+struct monitor_file {
+    int fd;
+    struct origin origin;
+    bool elsewhere;    /* the content is that of another file: */
+    int content_fd;    /* -1: it could not be opened */
+    int content_errno; /* why */
+};
+
+/* err.sys_errno is what open(2) said, when the file is the cause; 0 when the monitor is. The descriptors are the caller's. */
+bool monitor_open(struct monitor_client *client, uint16_t mount, const char *path,
+    struct monitor_file *ret_file, struct err *err) MUST_CHECK;
 /* Entries after `cookie` into `message`, which ret_answer borrows from. */
 bool monitor_list(struct monitor_client *client, uint16_t mount, const char *path, uint64_t cookie,
     struct buf *message, struct monitor_answer *ret_answer, struct err *err) MUST_CHECK;

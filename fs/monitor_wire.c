@@ -78,6 +78,10 @@ bool monitor_answer_encode(const struct monitor_answer *answer, struct buf *out,
     pack_put_u32(&writer, (uint32_t)answer->sys_errno);
     pack_put_u64(&writer, answer->cookie);
     pack_put_u8(&writer, answer->more);
+    pack_put_u8(&writer, answer->origin.kind);
+    pack_put_u16(&writer, answer->origin.index);
+    pack_put_u8(&writer, answer->elsewhere);
+    pack_put_u32(&writer, (uint32_t)answer->content_errno);
     pack_put_u16(&writer, answer->count);
     pack_put_fixed(&writer, answer->entries);
     return pack_written(&writer, "monitor answer", err);
@@ -104,6 +108,10 @@ bool monitor_answer_decode(struct bytes message, struct monitor_answer *ret_answ
     uint32_t sys_errno = pack_get_u32(&in);
     answer.cookie = pack_get_u64(&in);
     uint8_t more = pack_get_u8(&in);
+    answer.origin.kind = pack_get_u8(&in);
+    answer.origin.index = pack_get_u16(&in);
+    uint8_t elsewhere = pack_get_u8(&in);
+    uint32_t content_errno = pack_get_u32(&in);
     answer.count = pack_get_u16(&in);
     answer.entries = in.rest;
     for (unsigned i = 0; i < answer.count && !in.failed; i++) {
@@ -112,11 +120,14 @@ bool monitor_answer_decode(struct bytes message, struct monitor_answer *ret_answ
     }
     if (!pack_finish(&in, "monitor answer", err) || !check_operation(operation, err))
         return false;
-    if (sys_errno > ERRNO_MAX || more > 1)
+    if (sys_errno > ERRNO_MAX || content_errno > ERRNO_MAX || more > 1 || elsewhere > 1 ||
+        answer.origin.kind > ORIGIN_KIND_MAX)
         return err_set(err, ERR_FORMAT, "monitor answer with a field out of range");
     answer.operation = (enum monitor_operation)operation;
     answer.sys_errno = (int)sys_errno;
     answer.more = more;
+    answer.elsewhere = elsewhere;
+    answer.content_errno = (int)content_errno;
     *ret_answer = answer;
     return true;
 }

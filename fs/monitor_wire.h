@@ -4,11 +4,13 @@
  *
  * Requests (worker asks, one at a time, monitor answers):
  *     request   u8 version=1, u8 operation, u32 number, u16 mount, text path (at most 4095 bytes), u64 cookie
- *     answer    u8 version=1, u8 operation, u32 number, u32 errno (0: done), u64 cookie, u8 more, u16 count, count * entry
+ *     answer    u8 version=1, u8 operation, u32 number, u32 errno (0: done), u64 cookie, u8 more, u8 origin, u16 index,
+ *               u8 elsewhere, u32 errno of the content, u16 count, count * entry
  *     entry     u64 inode, u64 cookie, u8 type (DT_*), text name (at most 255 bytes)
  *     mount is its place in the monitor's array (fs/mounted.h).
- *     OPEN  the file at the path below the source, never through a symbolic link: its descriptor comes beside the answer,
- *           readable for a regular file, O_PATH for everything else. No entries.
+ *     OPEN  the file at the path below the mount, never through a symbolic link: its descriptor comes beside the answer,
+ *           readable for a regular file, O_PATH for everything else. No entries. Origin and index: fs/origin.h. Where the file
+ *           is one of the catalogue with its content elsewhere, that one's descriptor comes second, or its errno is told.
  *     LIST  entries of a directory after `cookie` (0: from the start), as many as fit; more=0 at the end.
  *     WITNESS  a socket beside the answer, on which fs/witness_wire.h is spoken. No entries.
  *
@@ -19,6 +21,7 @@
 
 #include "crypt/base/buf.h"
 #include "crypt/base/pack.h"
+#include "fs/origin.h"
 #include "fs/path.h"
 
 enum monitor_operation {
@@ -48,6 +51,9 @@ struct monitor_answer {
     int sys_errno; /* 0..4095 */
     uint64_t cookie;
     bool more;
+    struct origin origin;
+    bool elsewhere;
+    int content_errno; /* 0..4095 */
     uint16_t count;
     struct bytes entries; /* borrowed from the message; read with monitor_entry_next */
 };

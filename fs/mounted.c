@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/mounted.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "crypt/base/cleanup.h"
 #include "fs/mount.h"
+#include "fs/namespace.h"
 #include "fs/nodetable.h"
+#include "fs/path.h"
 
 static void close_fd(int *fd)
 {
@@ -16,22 +18,48 @@ static void close_fd(int *fd)
     *fd = -1;
 }
 
-bool mounted_prepare(
-    struct mounted *mounted, const char *source, const char *mountpoint, struct err *err)
+/* The directory of the only source, if it is shown at the root and nothing else is. */
+static const char *source_of(const struct sealedfs_conf *conf, size_t mount)
 {
-    auto_free char *point = NULL, *from = NULL;
-    if (!mount_point(mountpoint, &point, err) || !mount_clear_dead(point, err))
+    const char *found = NULL;
+    for (size_t i = 0; i < conf->sources.count; i++) {
+        const struct conf_source *source = &conf->sources.items[i];
+        if (source->mount != mount)
+            continue;
+        if (found || source->at)
+            return NULL;
+        found = source->directory;
+    }
+    return found;
+}
+
+bool mounted_prepare(
+    struct mounted *ret_mounted, const struct sealedfs_conf *conf, size_t mount, struct err *err)
+{
+    AUTO_DONE(mounted_done) struct mounted mounted = MOUNTED_INIT;
+    if (!mount_point(conf->mounts.items[mount].path, &mounted.mountpoint, err) ||
+        !mount_clear_dead(mounted.mountpoint, err) ||
+        !namespace_new(conf, mount, -1, &mounted.space, err))
         return false;
-    from = realpath(source, NULL);
-    auto_fd int fd = from ? open(from, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-    if (fd < 0)
-        return err_set_errno(err, ERR_CONFIG, "source directory %s", source);
-    *mounted = (struct mounted){.mountpoint = take_ptr(point),
-        .source = take_ptr(from),
-        .source_fd = take_fd(fd),
-        .fuse_fd = -1,
-        .table_fd = -1,
-        .id = -1};
+    const char *source = source_of(conf, mount);
+    mounted.source = source ? realpath(source, NULL) : strdup("sealedfs");
+    if (!mounted.source)
+        return err_nomem(err);
+    *ret_mounted = mounted;
+    mounted = (struct mounted)MOUNTED_INIT;
+    return true;
+}
+
+bool mounted_check(const struct mounted *mounts, size_t count, struct err *err)
+{
+    for (size_t i = 0; i < count; i++)
+        for (size_t k = 0; k < count; k++) {
+            const char *one = mounts[i].mountpoint, *other = mounts[k].mountpoint;
+            if (i != k && (strcmp(one, other) == 0 || path_below(one, other) > 0))
+                return err_set(err, ERR_CONFIG,
+                    "mount point %s lies on or below the mount point %s; put it elsewhere", other,
+                    one);
+        }
     return true;
 }
 
@@ -68,7 +96,7 @@ bool mounted_end(struct mounted *mounted, bool detach, struct err *err)
 void mounted_done(struct mounted *mounted)
 {
     mounted_gone(mounted);
-    close_fd(&mounted->source_fd);
+    namespace_free(take_ptr(mounted->space));
     free(take_ptr(mounted->mountpoint));
     free(take_ptr(mounted->source));
 }

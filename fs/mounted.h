@@ -8,28 +8,31 @@
 
 #include <sys/types.h>
 
-#include "crypt/base/err.h"
+#include "fs/sealedfs_conf.h"
 
-#define MOUNTS_MAX 64
+struct namespace;
 
 struct mounted {
     char *mountpoint; /* canonical */
-    char *source;     /* canonical; also the device that mount(8) lists */
-    int source_fd;    /* O_PATH directory */
-    int fuse_fd;      /* -1: not mounted (yet, or any more) */
-    int table_fd;     /* the node table (fs/nodetable.h) */
-    int id;           /* of the mount, in mountinfo */
-    dev_t own;        /* its device; 0: not mounted */
+    char *
+        source; /* what mount(8) lists: the directory that is shown, or our name where there is not just one */
+    struct namespace *space;
+    int fuse_fd;  /* -1: not mounted (yet, or any more) */
+    int table_fd; /* the node table (fs/nodetable.h) */
+    int id;       /* of the mount, in mountinfo */
+    dev_t own;    /* its device; 0: not mounted */
 };
 
-#define MOUNTED_INIT                                             \
-    {                                                            \
-        .source_fd = -1, .fuse_fd = -1, .table_fd = -1, .id = -1 \
+#define MOUNTED_INIT                            \
+    {                                           \
+        .fuse_fd = -1, .table_fd = -1, .id = -1 \
     }
 
-/* Both as the user wrote them. Opens the source, and clears a dead mount of ours away. */
-bool mounted_prepare(struct mounted *mounted, const char *source, const char *mountpoint,
+/* conf.mounts[mount]. Opens its sources, makes its frame, and clears a dead mount of ours away. `conf` is borrowed. */
+bool mounted_prepare(struct mounted *ret_mounted, const struct sealedfs_conf *conf, size_t mount,
     struct err *err) MUST_CHECK;
+/* ERR_CONFIG when one is on or below another: to look at it would be to ask the other's worker, before there is one. */
+bool mounted_check(const struct mounted *mounts, size_t count, struct err *err) MUST_CHECK;
 /* Mounts, with a new node table. */
 bool mounted_start(struct mounted *mounted, struct err *err) MUST_CHECK;
 bool mounted_is_on(const struct mounted *mounted);

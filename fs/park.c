@@ -356,6 +356,29 @@ static void on_alarm(void *arg)
     set_alarm(park);
 }
 
+/* Of what the blob says: a sealed string, the name of a resource, or a file that is not there. */
+static bool start_call(struct flight *flight, struct err *err)
+{
+    const struct park_conf *conf = &flight->park->conf;
+    const struct blob *blob = flight->blob;
+    if (blob->missing)
+        return err_set(err, ERR_IO, "%s: its sealed_file %s: %s", flight->path,
+            buf_text(&blob->text), strerror(blob->missing));
+    if (blob->text.len > BLOB_SIZE_MAX)
+        return err_set(err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)",
+            flight->path, BLOB_SIZE_MAX);
+    if (blob->is_name)
+        return conf->resolver->fetch(conf->resolver, buf_text(&blob->text), conf->timeout_ms,
+            on_resolved, flight, &flight->call, err);
+    struct resolve_request request = {
+        .path = flight->path + path_below(conf->mountpoint, flight->path),
+        .blob = buf_bytes(&blob->text),
+        .max_age_ms = flight->settings->fresh_ms,
+        .timeout_ms = conf->timeout_ms};
+    return conf->resolver->resolve(
+        conf->resolver, &request, on_resolved, flight, &flight->call, err);
+}
+
 static void start_flight(void *arg)
 {
     struct flight *flight = arg;
@@ -365,19 +388,7 @@ static void start_flight(void *arg)
         drop_flight_errno(flight, ENOTCONN);
         return;
     }
-    if (flight->blob->text.len > BLOB_SIZE_MAX) {
-        err_set(&err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)", flight->path,
-            BLOB_SIZE_MAX);
-        land_error(flight, &err);
-        return;
-    }
-    const char *below = flight->path + path_below(park->conf.mountpoint, flight->path);
-    struct resolve_request request = {.path = below,
-        .blob = buf_bytes(&flight->blob->text),
-        .max_age_ms = flight->settings->fresh_ms,
-        .timeout_ms = park->conf.timeout_ms};
-    if (!park->conf.resolver->resolve(
-            park->conf.resolver, &request, on_resolved, flight, &flight->call, &err)) {
+    if (!start_call(flight, &err)) {
         land_error(flight, &err);
         return;
     }

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealedfs SOURCE MOUNTPOINT [-o OPTIONS] [-f]: the monitor, and, executed anew as --worker=PID, the worker. Without operands an agent
- * that serves the control socket only.
+ * sealedfs [SOURCE MOUNTPOINT] [-o OPTIONS] [-f]: the monitor, and, executed anew as --worker=…, the worker. It serves the mounts of the
+ * configuration and the one of the operands; without any it is an agent that serves the control socket only.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -48,9 +49,11 @@ static const struct cli_command command = {
     .operands_min = 0,
     .operands_max = 2,
     .summary = "show a directory with its sealed files opened",
-    .detail = "Without operands: an agent that only serves the control socket.\n"
-              "Exit status: 0 mounted (or, with -f, unmounted); 2 configuration; else as the "
-              "message says (sealedfs(8)).",
+    .detail =
+        "Also serves the mounts of the configuration; without any: an agent that only serves\n"
+        "the control socket.\n"
+        "Exit status: 0 mounted (or, with -f, unmounted); 2 configuration; else as the "
+        "message says (sealedfs(8)).",
     .options = options,
     .option_count = ARRAY_LEN(options),
     .args_size = sizeof(struct args),
@@ -91,6 +94,27 @@ static bool parse(int argc, char **argv, struct program *program, bool *ret_done
     return true;
 }
 
+/* Of an operand. In the worker it need not be right: the monitor has resolved the mount point, and opens the source. */
+static bool make_absolute(const char *path, char **ret_path, struct err *err)
+{
+    char dir[PATH_MAX] = "";
+    if (*path != '/' && !getcwd(dir, sizeof dir))
+        return err_set_errno(
+            err, ERR_CONFIG, "the working directory, which %s is relative to", path);
+    return asprintf(ret_path, "%s%s%s", dir, *dir ? "/" : "", path) >= 0 || err_nomem(err);
+}
+
+static bool load(struct program *program, struct err *err)
+{
+    auto_free char *source = NULL, *mountpoint = NULL;
+    if (program->operand_count == 2 && (!make_absolute(program->operands[0], &source, err) ||
+                                           !make_absolute(program->operands[1], &mountpoint, err)))
+        return false;
+    struct sealedfs_mirror mirror = {source, mountpoint};
+    return sealedfs_conf_load(
+        program->args.config, program->options, source ? &mirror : NULL, &program->conf, err);
+}
+
 static int fail(const struct err *err)
 {
     fprintf(stderr, "sealedfs: %s\n", err->message);
@@ -98,6 +122,13 @@ static int fail(const struct err *err)
 }
 
 /* -- the worker -------------------------------------------------------------------------------- */
+
+static bool take_mountpoint(struct conf_mount *mount, const char *path)
+{
+    free(mount->path);
+    mount->path = strdup(path);
+    return mount->path != NULL;
+}
 
 /* The paths are as the monitor resolved them: to look at a mount point here would be to wait for ourselves. */
 static int run_worker(
@@ -112,6 +143,9 @@ static int run_worker(
         .control_serve = sealedfs_control_serve};
     if (process.background)
         (void)!chdir("/");
+    for (size_t i = 0; i < mount_count && i < program->conf.mounts.count; i++)
+        if (mountpoints[i][0] && !take_mountpoint(&program->conf.mounts.items[i], mountpoints[i]))
+            return err_info(ERR_NOMEM)->exit_status;
     return worker_main(&process);
 }
 
@@ -134,14 +168,27 @@ static size_t take_worker_words(
 
 /* -- the monitor ------------------------------------------------------------------------------- */
 
+/* Files below .kbs are made while it runs, with the owner that the configuration says. */
+static bool needs_chown(const struct sealedfs_conf *conf)
+{
+    for (size_t i = 0; i < conf->mounts.count; i++) {
+        const struct conf_mount *mount = &conf->mounts.items[i];
+        if (mount->by_name && (strcmp(mount->by_name_owner, "root") != 0 ||
+                                  strcmp(mount->by_name_group, "root") != 0))
+            return true;
+    }
+    return false;
+}
+
 /*
  * SYS_ADMIN mounts, DAC_READ_SEARCH opens a root-only source, KILL ends a worker of another uid. The rest the worker needs before it
  * becomes that user: SETUID, SETGID, SETPCAP, and DAC_OVERRIDE for a socket in the user's directory, IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
  * The witness needs SYS_PTRACE to see other users' executables, and, before Linux 6.6, NET_ADMIN to be told of every execve.
  */
-static bool keep_needed_caps(bool witness, struct err *err)
+static bool keep_needed_caps(const struct sealedfs_conf *conf, bool witness, struct err *err)
 {
-    uint64_t needed = CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) |
+    uint64_t chown = needs_chown(conf) ? CAP(CAP_CHOWN) : 0;
+    uint64_t needed = chown | CAP(CAP_SYS_ADMIN) | CAP(CAP_DAC_READ_SEARCH) | CAP(CAP_KILL) |
                       CAP(CAP_SETUID) | CAP(CAP_SETGID) | CAP(CAP_SETPCAP);
     static const uint64_t wanted[] = {
         CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_DAC_OVERRIDE),
@@ -206,22 +253,20 @@ static void on_ready(void *arg)
 
 static bool run_monitor(struct program *program, char **argv, struct err *err)
 {
-    struct mounted mounts[MOUNTS_MAX];
+    static struct mounted mounts[MOUNTS_MAX];
     size_t count = 0;
+    bool done = true;
     if (geteuid() != 0)
         return err_set(err, ERR_CONFIG,
             "sealedfs is started as root (it mounts, then its worker becomes user %s)",
             program->conf.mount.user);
-    if (program->operand_count == 2) {
-        if (!mounted_prepare(&mounts[0], program->operands[0], program->operands[1], err))
-            return false;
-        count = 1;
-    }
+    while (done && count < program->conf.mounts.count)
+        if ((done = mounted_prepare(&mounts[count], &program->conf, count, err)))
+            count++;
     uid_t uid;
     gid_t gid;
     struct witness *witness = NULL;
-    if (!make_witness(&program->conf, &witness, err))
-        return false;
+    done = done && make_witness(&program->conf, &witness, err);
     struct supervisor_conf conf = {.mounts = mounts,
         .mount_count = count,
         .witness = witness,
@@ -229,9 +274,10 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         .argv = argv,
         .ready = on_ready,
         .arg = program};
-    bool done = sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
-                keep_needed_caps(witness != NULL, err) && leave_system_calls(err) &&
-                supervisor_run(&conf, err);
+    done = done && mounted_check(mounts, count, err) &&
+           sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
+           keep_needed_caps(&program->conf, witness != NULL, err) && leave_system_calls(err) &&
+           supervisor_run(&conf, err);
     for (size_t i = 0; i < count; i++)
         mounted_done(&mounts[i]);
     return done;
@@ -278,7 +324,7 @@ int main(int argc, char **argv)
         return 0;
     if (program.args.print_sample)
         return sealedfs_conf_sample(STDOUT_FILENO, &err) ? 0 : fail(&err);
-    if (!sealedfs_conf_load(program.args.config, program.options, NULL, &program.conf, &err))
+    if (!load(&program, &err))
         return fail(&err);
     if (program.args.check) {
         puts(CONF_GOOD);

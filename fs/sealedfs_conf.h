@@ -12,6 +12,7 @@
 #pragma once
 
 #include "crypt/base/conf.h"
+#include "fs/origin.h"
 
 #define SEALEDFS_CONF_DEFAULT "/etc/sealedfs/sealedfs.conf"
 
@@ -30,6 +31,9 @@ struct conf_settings {
     int cache;       /* enum conf_cache */
     char *on_change; /* name of the stamp that is written when the secret changes; NULL: none */
 };
+
+/* That one process serves. */
+#define MOUNTS_MAX 64
 
 /* [mount:NAME] */
 struct conf_mount {

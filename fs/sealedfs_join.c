@@ -22,6 +22,9 @@ static bool check_memory(const struct sealedfs_conf *conf, struct err *err)
 
 static bool check_mounts(const struct sealedfs_conf *conf, struct err *err)
 {
+    if (conf->mounts.count > MOUNTS_MAX)
+        return err_set(err, ERR_CONFIG, "%zu mounts; one process serves at most %d",
+            conf->mounts.count, MOUNTS_MAX);
     for (size_t i = 0; i < conf->mounts.count; i++)
         for (size_t k = 0; k < i; k++)
             if (strcmp(conf->mounts.items[i].path, conf->mounts.items[k].path) == 0)

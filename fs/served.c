@@ -82,7 +82,8 @@ bool served_new(const struct served_conf *conf, struct served **ret_served, stru
 bool served_start(struct served *served, struct err *err)
 {
     const struct served_conf *conf = &served->conf;
-    served->source = (struct source){conf->monitor, conf->mount, conf->resolver->is_sealed};
+    served->source =
+        (struct source){conf->monitor, conf->mount, conf->conf, conf->resolver->is_sealed};
     return nodetable_map(conf->table_fd, &served->table, err) &&
            tree_new(&served->source, served->table, conf->pins_max, &served->tree, err) &&
            handles_new(served->table, &served->handles, err) &&

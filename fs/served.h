@@ -19,6 +19,7 @@ struct served_conf {
     size_t pins_max;    /* descriptors kept on source files */
     int64_t maximum;    /* bytes shown while a length is not known, and the most that is taken */
     int64_t timeout_ms; /* how long an open waits */
+    const struct sealedfs_conf *conf;
     struct monitor_client *monitor;
     struct loop *loop;
     struct resolver *resolver;

@@ -9,7 +9,12 @@ void settings_init(struct settings *settings, const struct sealedfs_conf *conf)
 
 const struct conf_settings *settings_of(const struct settings *settings, const struct pin *pin)
 {
-    (void)pin;
+    const struct sealedfs_conf *conf = settings->conf;
+    size_t index = pin->origin.index;
+    if (pin->origin.kind == ORIGIN_SOURCE && index < conf->sources.count)
+        return &conf->sources.items[index].settings;
+    if (pin->origin.kind == ORIGIN_FILE && index < conf->files.count)
+        return &conf->files.items[index].settings;
     return &settings->defaults;
 }
 

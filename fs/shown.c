@@ -17,7 +17,8 @@ static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pi
         length = tree_open_length(shown->tree, id);
     if (length >= 0)
         return length;
-    size_t hint = shown->resolver->length_hint(buf_bytes(&pin->blob->text));
+    bool is_string = !pin->blob->is_name && !pin->blob->missing;
+    size_t hint = is_string ? shown->resolver->length_hint(buf_bytes(&pin->blob->text)) : 0;
     return hint > 0 ? (off_t)hint : shown->maximum;
 }
 

@@ -34,7 +34,8 @@ void blob_unref(struct blob *blob)
 
 bool blob_equal(const struct blob *a, const struct blob *b)
 {
-    return a == b || bytes_equal(buf_bytes(&a->text), buf_bytes(&b->text));
+    return a == b || (a->is_name == b->is_name && a->missing == b->missing &&
+                         bytes_equal(buf_bytes(&a->text), buf_bytes(&b->text)));
 }
 
 struct pin *pin_ref(struct pin *pin)
@@ -75,20 +76,28 @@ static bool read_target(struct pin *pin, struct err *err)
     return pin->target || err_nomem(err);
 }
 
-static bool read_blob(struct pin *pin, struct bytes head, struct err *err)
+static bool blob_new(struct blob **ret_blob, struct err *err)
 {
-    auto_free uint8_t *data = malloc(65536);
     struct blob *blob = calloc(1, sizeof *blob);
-    AUTO(blob_unref) struct blob *owner = blob;
-    if (!data || !blob)
+    if (!blob)
         return err_nomem(err);
     atomic_init(&blob->count, 1);
     blob->text = (struct buf)BUF_INIT(BLOB_READ);
-    if (!buf_append(&blob->text, head, err))
+    *ret_blob = blob;
+    return true;
+}
+
+static bool read_blob(int fd, struct blob **ret_blob, struct err *err)
+{
+    auto_free uint8_t *data = malloc(65536);
+    AUTO(blob_unref) struct blob *blob = NULL;
+    if (!data)
+        return err_nomem(err);
+    if (!blob_new(&blob, err))
         return false;
     while (blob->text.len < BLOB_READ) {
         size_t want = BLOB_READ - blob->text.len;
-        ssize_t len = pread(pin->fd, data, want < 65536 ? want : 65536, (off_t)blob->text.len);
+        ssize_t len = pread(fd, data, want < 65536 ? want : 65536, (off_t)blob->text.len);
         if (len < 0)
             return err_set_errno(err, ERR_IO, "read a sealed file");
         if (len == 0)
@@ -96,7 +105,7 @@ static bool read_blob(struct pin *pin, struct bytes head, struct err *err)
         if (!buf_append(&blob->text, bytes_of(data, (size_t)len), err))
             return false;
     }
-    pin->blob = take_ptr(owner);
+    *ret_blob = take_ptr(blob);
     return true;
 }
 
@@ -108,28 +117,91 @@ static bool look_inside(const struct source *source, struct pin *pin, struct err
     if (len < 0)
         return err_set_errno(err, ERR_IO, "read the start of a file");
     pin->is_sealed = source->is_sealed && source->is_sealed(bytes_of(head, (size_t)len));
-    return !pin->is_sealed || read_blob(pin, bytes_of(head, (size_t)len), err);
+    return !pin->is_sealed || read_blob(pin->fd, &pin->blob, err);
+}
+
+/* -- files of the catalogue -------------------------------------------------------------------- */
+
+static bool put_text(struct pin *pin, const char *prefix, const char *text, struct err *err)
+{
+    return blob_new(&pin->blob, err) && buf_append(&pin->blob->text, bytes_str(prefix), err) &&
+           buf_append(&pin->blob->text, bytes_str(text), err);
+}
+
+static bool name_resource(const struct source *source, struct pin *pin, const char *path,
+    const struct conf_file *file, struct err *err)
+{
+    (void)source;
+    if (!put_text(pin, file ? "" : "kbs:///",
+            file ? file->resource : path + strlen(BY_NAME_DIR "/"), err))
+        return false;
+    pin->blob->is_name = true;
+    return true;
+}
+
+/* A file that cannot be read is found at the open, as a refusal that says so. */
+static bool look_elsewhere(
+    struct pin *pin, const struct monitor_file *got, const char *path, struct err *err)
+{
+    pin->elsewhere = true;
+    if (got->content_fd >= 0)
+        return read_blob(got->content_fd, &pin->blob, err);
+    if (!put_text(pin, "", path, err))
+        return false;
+    pin->blob->missing = got->content_errno;
+    return true;
+}
+
+static bool look_up(const struct source *source, struct pin *pin, const struct monitor_file *got,
+    const char *path, struct err *err)
+{
+    bool catalogued = pin->origin.kind == ORIGIN_FILE;
+    if (catalogued && (!source->conf || pin->origin.index >= source->conf->files.count))
+        return err_set(err, ERR_INTERNAL, "the monitor has another catalogue");
+    const struct conf_file *file =
+        catalogued ? &source->conf->files.items[pin->origin.index] : NULL;
+    pin->is_sealed = true;
+    if (file && file->sealed_file)
+        return look_elsewhere(pin, got, file->sealed_file, err);
+    return name_resource(source, pin, path, file, err);
+}
+
+/* -- pins -------------------------------------------------------------------------------------- */
+
+static bool look(const struct source *source, struct pin *pin, const struct monitor_file *got,
+    const char *path, struct err *err)
+{
+    if (S_ISLNK(pin->st.st_mode))
+        return read_target(pin, err);
+    if (!S_ISREG(pin->st.st_mode))
+        return true;
+    if (pin->origin.kind == ORIGIN_SOURCE)
+        return look_inside(source, pin, err);
+    return look_up(source, pin, got, path, err);
 }
 
 bool source_pin(
     const struct source *source, const char *path, struct pin **ret_pin, struct err *err)
 {
     struct timespec asked_at;
+    struct monitor_file got;
     auto_pin *pin = calloc(1, sizeof *pin);
     if (!pin)
         return err_nomem(err);
     atomic_init(&pin->count, 1);
     pin->fd = -1;
     clock_gettime(CLOCK_REALTIME_COARSE, &asked_at);
-    if (!monitor_open(source->monitor, source->mount, path, &pin->fd, err))
+    if (!monitor_open(source->monitor, source->mount, path, &got, err))
         return false;
+    auto_fd int content = got.content_fd;
+    (void)content;
+    pin->fd = got.fd;
+    pin->origin = got.origin;
     if (fstat(pin->fd, &pin->st) < 0)
         return err_set_errno(err, ERR_IO, "source file %s", path);
-    pin->settled = is_settled(pin, &asked_at);
+    pin->settled = !got.elsewhere && is_settled(pin, &asked_at);
     pin->allowed = S_ISLNK(pin->st.st_mode) ? 0777 : acl_allowed_of(pin->fd);
-    if (S_ISLNK(pin->st.st_mode) && !read_target(pin, err))
-        return err_wrap(err, "source file %s", path);
-    if (S_ISREG(pin->st.st_mode) && !look_inside(source, pin, err))
+    if (!look(source, pin, &got, path, err))
         return err_wrap(err, "source file %s", path);
     *ret_pin = take_ptr(pin);
     return true;
@@ -163,7 +235,7 @@ static bool blob_holds(int fd, struct bytes text)
 bool source_content_holds(const struct source *source, const struct pin *pin)
 {
     uint8_t head[HEAD_SIZE];
-    if (!S_ISREG(pin->st.st_mode))
+    if (!S_ISREG(pin->st.st_mode) || pin->origin.kind != ORIGIN_SOURCE)
         return true;
     if (pin->is_sealed)
         return blob_holds(pin->fd, buf_bytes(&pin->blob->text));

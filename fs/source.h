@@ -19,6 +19,7 @@
 
 #include "crypt/base/secret.h"
 #include "fs/monitor_client.h"
+#include "fs/sealedfs_conf.h"
 
 /* More is no sealed string. What is read of a longer file is one byte more than this. */
 #define BLOB_SIZE_MAX SECRET_SIZE_MAX
@@ -26,6 +27,8 @@
 /* The content of a sealed file: public. Counted and constant. */
 struct blob {
     atomic_uint count;
+    bool is_name; /* the text is the URI of a resource, not a sealed string */
+    int missing;  /* errno: the text is the path of the file that should have held the string */
     struct buf text;
 };
 
@@ -37,6 +40,8 @@ bool blob_equal(const struct blob *a, const struct blob *b);
 struct pin {
     atomic_uint count;
     int fd; /* readable for a regular file, else O_PATH */
+    struct origin origin;
+    bool elsewhere; /* the content is not that of fd */
     struct stat st;
     bool settled;
     mode_t allowed;    /* permission bits that may be shown (fs/acl.h) */
@@ -47,7 +52,8 @@ struct pin {
 
 struct source {
     struct monitor_client *monitor;
-    uint16_t mount; /* as the monitor knows it */
+    uint16_t mount;                   /* as the monitor knows it */
+    const struct sealedfs_conf *conf; /* with the catalogue; NULL: there is none */
     /* The resolver's test on first bytes. NULL: nothing is sealed. */
     bool (*is_sealed)(struct bytes head);
 };

@@ -314,6 +314,7 @@ static bool start_mount(struct worker *worker, size_t mount, size_t mounts, stru
         .pins_max = pins_allowed(mounts),
         .maximum = conf->conf->secrets.maximum,
         .timeout_ms = conf->conf->secrets.open_timeout_ms,
+        .conf = conf->conf,
         .monitor = &worker->monitor,
         .loop = conf->loop,
         .resolver = conf->resolver,

@@ -9,7 +9,9 @@
  *     sealed.MS.=LENGTH       a plaintext of that many bytes, line after line "0000000\n0000008\n..."
  *     sealed.MS.#TEXT         TEXT, its length told in advance (an envelope)
  *
- * and the resource kbs:///fake/MS/BODY is what the file sealed.MS.BODY is. Anything else that starts with "sealed." is malformed. Each resolution is one line on standard error: "resolve PATH".
+ * and the resource kbs:///fake/MS/BODY is what the file sealed.MS.BODY is. Any other resource is its own URI as text, but what the
+ * repository "nobody" has is not there. Anything else that starts with "sealed." is malformed. Each resolution is one line on standard error: "resolve PATH",
+ * or "fetch URI".
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +23,7 @@
 
 #define PREFIX     "sealed."
 #define PREFIX_LEN 7
+#define NOTHING    "kbs:///nobody/"
 #define RESOURCES  "kbs:///fake/"
 
 struct fake {
@@ -134,13 +137,32 @@ static bool fake_resolve(struct resolver *resolver, const struct resolve_request
     return true;
 }
 
+static bool fetch_name(struct fake *fake, const char *uri, resolve_fn *fn, void *arg,
+    struct resolver_call **ret_call, struct err *err)
+{
+    struct resolver_call *call = calloc(1, sizeof *call);
+    fprintf(stderr, "fetch %s\n", uri);
+    if (!call || !loop_timer_new(fake->loop, on_time, call, &call->timer, err)) {
+        free(call);
+        return err_nomem(err);
+    }
+    snprintf(call->path, sizeof call->path, "%s", uri);
+    call->body = strdup(strncmp(uri, NOTHING, strlen(NOTHING)) == 0 ? "!not-found" : uri);
+    call->fn = fn;
+    call->arg = arg;
+    loop_timer_set(call->timer, 0);
+    *ret_call = call;
+    return true;
+}
+
 static bool fake_fetch(struct resolver *resolver, const char *uri, int64_t timeout_ms,
     resolve_fn *fn, void *arg, struct resolver_call **ret_call, struct err *err)
 {
     char text[512];
     struct resolve_request request = {.path = uri, .timeout_ms = timeout_ms};
     if (strncmp(uri, RESOURCES, strlen(RESOURCES)) != 0)
-        return err_set(err, ERR_NOTFOUND, "%s: no such resource", uri);
+        return fetch_name(
+            CONTAINER_OF(resolver, struct fake, resolver), uri, fn, arg, ret_call, err);
     snprintf(text, sizeof text, PREFIX "%s", uri + strlen(RESOURCES));
     *strchrnul(text, '/') = '.';
     request.blob = bytes_str(text);

@@ -10,12 +10,16 @@
 
 #include "crypt/base/ipc.h"
 #include "fs/monitor.h"
+#include "fs/namespace.h"
 #include "fs/source.h"
 #include "tests/unit/unit.h"
 
 struct fixture {
     char root[64];
-    int dir_fd;
+    struct conf_mount mount;
+    struct conf_source mirror;
+    struct sealedfs_conf conf;
+    struct namespace *space;
     int fds[2];
     pthread_t thread;
     struct monitor_client client;
@@ -30,7 +34,8 @@ static inline bool fixture_is_sealed(struct bytes head)
 static inline void *fixture_main(void *arg)
 {
     struct fixture *fixture = arg;
-    struct mounted mount = {.source_fd = fixture->dir_fd, .fuse_fd = -1, .table_fd = -1};
+    struct mounted mount = MOUNTED_INIT;
+    mount.space = fixture->space;
     struct monitor monitor = {&mount, 1};
     struct err err = ERR_INIT;
     bool closed = false;
@@ -44,11 +49,14 @@ static inline void fixture_start(struct fixture *fixture)
     struct err err = ERR_INIT;
     memcpy(fixture->root, "/tmp/sealed-unit.XXXXXX", 24);
     assert_non_null(mkdtemp(fixture->root));
-    fixture->dir_fd = open(fixture->root, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    assert_true(fixture->dir_fd >= 0);
+    fixture->mirror = (struct conf_source){.directory = fixture->root};
+    fixture->conf.mounts.items = &fixture->mount;
+    fixture->conf.sources.items = &fixture->mirror;
+    fixture->conf.mounts.count = fixture->conf.sources.count = 1;
+    assert_done(namespace_new(&fixture->conf, 0, -1, &fixture->space, &err), &err);
     assert_done(ipc_pair(fixture->fds, &err), &err);
     monitor_client_init(&fixture->client, fixture->fds[0]);
-    fixture->source = (struct source){&fixture->client, 0, fixture_is_sealed};
+    fixture->source = (struct source){&fixture->client, 0, &fixture->conf, fixture_is_sealed};
     assert_int_equal(pthread_create(&fixture->thread, NULL, fixture_main, fixture), 0);
 }
 
@@ -58,7 +66,7 @@ static inline void fixture_stop(struct fixture *fixture)
     close(fixture->fds[0]);
     pthread_join(fixture->thread, NULL);
     close(fixture->fds[1]);
-    close(fixture->dir_fd);
+    namespace_free(fixture->space);
     snprintf(command, sizeof command, "rm -rf %s", fixture->root);
     assert_int_equal(system(command), 0);
 }

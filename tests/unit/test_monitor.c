@@ -28,9 +28,11 @@ static int open_mode(const char *path, mode_t *ret_mode)
 {
     struct stat st;
     struct err err = ERR_INIT;
-    int fd;
-    if (!monitor_open(&fixture.client, 0, path, &fd, &err))
+    struct monitor_file file;
+    if (!monitor_open(&fixture.client, 0, path, &file, &err))
         return err.sys_errno ? err.sys_errno : -1;
+    int fd = file.fd;
+    assert_int_equal(file.origin.kind, ORIGIN_SOURCE);
     assert_int_equal(fstat(fd, &st), 0);
     *ret_mode = (mode_t)fcntl(fd, F_GETFL);
     assert_int_equal(*ret_mode & O_ACCMODE, O_RDONLY);
@@ -114,7 +116,7 @@ static void test_broken_worker(void **state)
 {
     int fds[2];
     struct err err = ERR_INIT;
-    struct mounted mount = {.source_fd = fixture.dir_fd};
+    struct mounted mount = {.space = fixture.space};
     struct monitor monitor = {&mount, 1};
     bool closed = false;
     static const uint8_t rubbish[] = {1, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};

@@ -34,6 +34,9 @@ static void test_answer(void **state)
                               .number = 5,
                               .cookie = 20,
                               .more = true,
+                              .origin = {ORIGIN_FILE, 0x0708},
+                              .elsewhere = true,
+                              .content_errno = 13,
                               .count = 2},
                           got;
     struct err err = ERR_INIT;
@@ -44,7 +47,10 @@ static void test_answer(void **state)
     assert_done(monitor_answer_encode(&answer, &out, &err), &err);
     assert_done(monitor_answer_decode(buf_bytes(&out), &got, &err), &err);
     assert_int_equal(got.number, 5);
-    assert_true(got.more);
+    assert_true(got.more && got.elsewhere);
+    assert_int_equal(got.origin.kind, ORIGIN_FILE);
+    assert_int_equal(got.origin.index, 0x0708);
+    assert_int_equal(got.content_errno, 13);
     for (size_t i = 0; i < 2; i++) {
         assert_true(monitor_entry_next(&got.entries, &entry));
         assert_string_equal(entry.name, entries[i].name);
@@ -116,6 +122,12 @@ static void test_bad_answers(void **state)
     auto_buf out = BUF_INIT(1024);
     struct err err = ERR_INIT;
     (void)state;
+    assert_done(monitor_answer_encode(&answer, &out, &err), &err);
+    assert_refused(
+        monitor_answer_decode(buf_bytes(&out), &got, &err), &err, ERR_FORMAT, "out of range");
+    answer =
+        (struct monitor_answer){.operation = MONITOR_OPEN, .origin = {.kind = ORIGIN_KIND_MAX + 1}};
+    buf_done(&out);
     assert_done(monitor_answer_encode(&answer, &out, &err), &err);
     assert_refused(
         monitor_answer_decode(buf_bytes(&out), &got, &err), &err, ERR_FORMAT, "out of range");

@@ -39,15 +39,24 @@ static int end(void **state)
     return 0;
 }
 
+/* One mount with one source, at its root. */
+static bool prepare(
+    struct mounted *ret_mounted, char *directory, char *path, char *at, struct err *err)
+{
+    struct conf_mount mount = {.path = path};
+    struct conf_source mirror = {.directory = directory, .at = at};
+    struct sealedfs_conf conf = {.mounts = {&mount, 1}, .sources = {&mirror, 1}};
+    return mounted_prepare(ret_mounted, &conf, 0, err);
+}
+
 static void test_prepare(void **state)
 {
     struct mounted mounted;
     struct err err = ERR_INIT;
     (void)state;
-    assert_done(mounted_prepare(&mounted, source, link_to, &err), &err);
+    assert_done(prepare(&mounted, source, link_to, NULL, &err), &err);
     assert_string_equal(mounted.mountpoint, mountpoint);
     assert_string_equal(mounted.source, source);
-    assert_true(mounted.source_fd >= 0);
     assert_false(mounted_is_on(&mounted));
     assert_done(mounted_end(&mounted, true, &err), &err);
     mounted_done(&mounted);
@@ -59,18 +68,33 @@ static void test_refused(void **state)
     struct mounted mounted = MOUNTED_INIT;
     struct err err = ERR_INIT;
     (void)state;
-    assert_refused(
-        mounted_prepare(&mounted, "/nonexistent", mountpoint, &err), &err, ERR_CONFIG, "source");
-    assert_refused(mounted_prepare(&mounted, file, mountpoint, &err), &err, ERR_CONFIG, "source");
-    assert_refused(mounted_prepare(&mounted, source, file, &err), &err, ERR_CONFIG, "directory");
-    assert_refused(
-        mounted_prepare(&mounted, source, "/nonexistent", &err), &err, ERR_CONFIG, "mount point");
+    char nothing[] = "/nonexistent";
+    assert_refused(prepare(&mounted, nothing, mountpoint, NULL, &err), &err, ERR_CONFIG, "source");
+    assert_refused(prepare(&mounted, file, mountpoint, NULL, &err), &err, ERR_CONFIG, "source");
+    assert_refused(prepare(&mounted, source, file, NULL, &err), &err, ERR_CONFIG, "directory");
+    assert_refused(prepare(&mounted, source, nothing, NULL, &err), &err, ERR_CONFIG, "mount point");
     assert_null(mounted.mountpoint);
+}
+
+/* The worker of the one would be asked for the way to the other before it is there. */
+static void test_nested(void **state)
+{
+    char outer[] = "/a", inner[] = "/a/b", beside[] = "/ab";
+    struct mounted mounts[] = {MOUNTED_INIT, MOUNTED_INIT};
+    struct err err = ERR_INIT;
+    (void)state;
+    mounts[0].mountpoint = outer;
+    mounts[1].mountpoint = beside;
+    assert_done(mounted_check(mounts, 2, &err), &err);
+    mounts[1].mountpoint = inner;
+    assert_refused(mounted_check(mounts, 2, &err), &err, ERR_CONFIG, "/a/b lies on or below");
+    mounts[1].mountpoint = outer;
+    assert_refused(mounted_check(mounts, 2, &err), &err, ERR_CONFIG, "lies on or below");
 }
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_prepare), cmocka_unit_test(test_refused)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_prepare),
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_nested)};
     return cmocka_run_group_tests(tests, start, end);
 }
