@@ -64,7 +64,8 @@ enum monitor_event_kind {
     MONITOR_UNMOUNTED, /* worker: somebody unmounted `mount` */
     MONITOR_STOP,      /* monitor: answer what waits and say STOPPED */
     MONITOR_STOPPED,   /* worker */
-    MONITOR_EVENT_MAX = MONITOR_STOPPED
+    MONITOR_TOKEN, /* worker: run token_command of broker number `mount`, its output into the descriptor beside this */
+    MONITOR_EVENT_MAX = MONITOR_TOKEN
 };
 
 struct monitor_event {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "fs/resolve_sealed.h"
+#include "fs/resolve_token.h"
 
 static const char *const *list_items(const struct conf_list *list)
 {
@@ -29,7 +30,18 @@ static struct http_conf http_conf(const struct conf_kbs *kbs)
         .allow_plain = kbs->allow_plain};
 }
 
-static struct broker_conf broker_conf(const struct sealedfs_conf *conf, const struct conf_kbs *kbs)
+static struct passport_conf passport_conf(
+    const struct conf_kbs *kbs, size_t broker, int64_t timeout_ms)
+{
+    return (struct passport_conf){.file = kbs->token_file,
+        .open = kbs->token_command ? resolve_token_open : NULL,
+        .arg = resolve_token_arg(broker),
+        .command = kbs->token_command,
+        .timeout_ms = timeout_ms};
+}
+
+static struct broker_conf broker_conf(
+    const struct sealedfs_conf *conf, const struct conf_kbs *kbs, size_t broker)
 {
     return (struct broker_conf){.name = kbs->name,
         .hosts = list_items(&kbs->hosts),
@@ -39,6 +51,7 @@ static struct broker_conf broker_conf(const struct sealedfs_conf *conf, const st
             .http = http_conf(kbs),
             .attest_socket = conf->attest.socket,
             .tee = conf->attest.tee,
+            .passport = passport_conf(kbs, broker, conf->attest.timeout_ms),
             .request_timeout_ms = request_timeout(conf, kbs),
             .attest_timeout_ms = conf->attest.timeout_ms}};
 }
@@ -49,9 +62,9 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     auto_free struct broker_conf *brokers = calloc(conf->brokers.count + 1, sizeof *brokers);
     if (!brokers)
         return err_nomem(err);
-    brokers[0] = broker_conf(conf, &conf->kbs);
+    brokers[0] = broker_conf(conf, &conf->kbs, 0);
     for (size_t i = 0; i < conf->brokers.count; i++)
-        brokers[i + 1] = broker_conf(conf, &conf->brokers.items[i]);
+        brokers[i + 1] = broker_conf(conf, &conf->brokers.items[i], i + 1);
     struct resolve_sealed_conf sealed = {
         .brokers = brokers,
         .broker_count = conf->brokers.count + 1,

@@ -265,19 +265,23 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
             count++;
     uid_t uid;
     gid_t gid;
+    struct token_runs tokens = {.fd = -1};
     struct witness *witness = NULL;
     done = done && make_witness(&program->conf, &witness, err);
     struct supervisor_conf conf = {.mounts = mounts,
         .mount_count = count,
         .witness = witness,
         .stop_ms = program->conf.mount.stop_ms,
+        .tokens = &tokens,
         .argv = argv,
         .ready = on_ready,
         .arg = program};
     done = done && mounted_check(mounts, count, err) &&
+           token_runs_init(&tokens, &program->conf, err) &&
            sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
            keep_needed_caps(&program->conf, witness != NULL, err) && leave_system_calls(err) &&
            supervisor_run(&conf, err);
+    token_runs_done(&tokens);
     for (size_t i = 0; i < count; i++)
         mounted_done(&mounts[i]);
     return done;

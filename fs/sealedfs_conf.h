@@ -88,6 +88,9 @@ struct conf_kbs {
     struct conf_list no_proxy;
     bool allow_plain;
     int64_t request_timeout_ms;
+    char *token_file; /* passport mode: {"token","tee_keypair"}, see kbs/passport.h; NULL: attest */
+    char *token_command; /* the same from a program; words between blanks */
+    char *token_user;    /* that runs it */
 };
 
 /* [credential:NAME]: what a unit gets that asks with LoadCredential=. */

@@ -18,23 +18,29 @@ static const char *const audits[] = {"off", "best-effort", "required", NULL};
 
 #define AT(member) offsetof(struct sealedfs_conf, member)
 
-#define KBS_FIELDS(type, at)                                                                    \
-    {"kbs", "ca_file", CONF_PATH, offsetof(type, at ca_file),                                   \
-        .help = "certificates that may sign the broker's (PEM); default: the system's"},        \
-        {"kbs", "pinned_key", CONF_TEXT, offsetof(type, at pinned_key),                         \
-            .help = "public key of the broker, sha256//BASE64, several with ;"},                \
-        {"kbs", "proxy", CONF_TEXT, offsetof(type, at proxy),                                   \
-            .help = "HTTP proxy, http://host:port; default: none"},                             \
-        {"kbs", "proxy_credential", CONF_CREDENTIAL, offsetof(type, at proxy_credential),       \
-            .help = "file with user:password for the proxy"},                                   \
-        {"kbs", "no_proxy", CONF_LIST, offsetof(type, at no_proxy),                             \
-            .help = "hosts and domains that are reached without the proxy"},                    \
-        {"kbs", "allow_plain", CONF_BOOL, offsetof(type, at allow_plain), .text_default = "no", \
-            .help = "take http:// to other hosts than loopback"},                               \
-    {                                                                                           \
-        "kbs", "request_timeout", CONF_DURATION, offsetof(type, at request_timeout_ms), 100,    \
-            10 * MINUTE, .text_default = "10s",                                                 \
-                         .help = "one HTTP request, with several URLs the tries together"       \
+#define KBS_FIELDS(type, at)                                                                      \
+    {"kbs", "ca_file", CONF_PATH, offsetof(type, at ca_file),                                     \
+        .help = "certificates that may sign the broker's (PEM); default: the system's"},          \
+        {"kbs", "pinned_key", CONF_TEXT, offsetof(type, at pinned_key),                           \
+            .help = "public key of the broker, sha256//BASE64, several with ;"},                  \
+        {"kbs", "proxy", CONF_TEXT, offsetof(type, at proxy),                                     \
+            .help = "HTTP proxy, http://host:port; default: none"},                               \
+        {"kbs", "proxy_credential", CONF_CREDENTIAL, offsetof(type, at proxy_credential),         \
+            .help = "file with user:password for the proxy"},                                     \
+        {"kbs", "no_proxy", CONF_LIST, offsetof(type, at no_proxy),                               \
+            .help = "hosts and domains that are reached without the proxy"},                      \
+        {"kbs", "allow_plain", CONF_BOOL, offsetof(type, at allow_plain), .text_default = "no",   \
+            .help = "take http:// to other hosts than loopback"},                                 \
+        {"kbs", "token_file", CONF_PATH, offsetof(type, at token_file),                           \
+            .help = "take the token and its key from this file instead of attesting"},            \
+        {"kbs", "token_command", CONF_TEXT, offsetof(type, at token_command),                     \
+            .help = "or from the output of this program, an absolute path and its words"},        \
+        {"kbs", "token_user", CONF_TEXT, offsetof(type, at token_user), .text_default = "nobody", \
+            .help = "user that runs token_command"},                                              \
+    {                                                                                             \
+        "kbs", "request_timeout", CONF_DURATION, offsetof(type, at request_timeout_ms), 100,      \
+            10 * MINUTE, .text_default = "10s",                                                   \
+                         .help = "one HTTP request, with several URLs the tries together"         \
     }
 
 static const struct conf_field fields[] = {

@@ -5,6 +5,7 @@
 #include "fs/credential_name.h"
 #include "fs/path.h"
 #include "fs/sealedfs_fields.h"
+#include "fs/token_run.h"
 
 #define DIGEST_DIGITS 64
 
@@ -218,10 +219,36 @@ static bool join_credential(
     return check_not_shown(conf, item, err);
 }
 
+/* What [kbs] or [kbs:NAME] says of tokens. */
+static bool check_token(const struct conf_kbs *kbs, struct err *err)
+{
+    const char *prefix = kbs->name ? ":" : "", *name = kbs->name ? kbs->name : "";
+    if (!kbs->token_command)
+        return true;
+    if (kbs->token_file)
+        return err_set(err, ERR_CONFIG, "[kbs%s%s] has token_file and token_command; remove one",
+            prefix, name);
+    size_t words = 0;
+    for (const char *at = kbs->token_command + strspn(kbs->token_command, " \t"); *at; words++) {
+        at += strcspn(at, " \t");
+        at += strspn(at, " \t");
+    }
+    if (kbs->token_command[0] != '/' || words >= TOKEN_WORDS_MAX)
+        return err_set(err, ERR_CONFIG,
+            "[kbs%s%s] token_command: the absolute path of a program and at most %d words; there "
+            "is "
+            "no shell",
+            prefix, name, TOKEN_WORDS_MAX - 2);
+    return true;
+}
+
 bool sealedfs_conf_join(struct sealedfs_conf *conf, struct err *err)
 {
-    if (!check_memory(conf, err) || !check_mounts(conf, err))
+    if (!check_memory(conf, err) || !check_mounts(conf, err) || !check_token(&conf->kbs, err))
         return false;
+    for (size_t i = 0; i < conf->brokers.count; i++)
+        if (!check_token(&conf->brokers.items[i], err))
+            return false;
     for (size_t i = 0; i < conf->sources.count; i++)
         if (!join_source(conf, i, err))
             return false;

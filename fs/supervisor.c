@@ -101,7 +101,16 @@ static void on_unmounted(struct supervisor *self, size_t mount)
         finish(self);
 }
 
-static void on_event(struct supervisor *self, const struct monitor_event *event)
+static void on_token(struct supervisor *self, size_t broker, int fd)
+{
+    struct err err = ERR_INIT;
+    if (fd < 0 || !self->conf->tokens)
+        child_kill(&self->worker); /* no worker of ours asks so */
+    else if (!token_runs_start(self->conf->tokens, broker, fd, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "token_command");
+}
+
+static void on_event(struct supervisor *self, const struct monitor_event *event, int fd)
 {
     switch (event->kind) {
     case MONITOR_READY:
@@ -122,6 +131,9 @@ static void on_event(struct supervisor *self, const struct monitor_event *event)
         if (self->phase == STOPPING)
             on_unmount(self);
         break;
+    case MONITOR_TOKEN:
+        on_token(self, event->mount, fd);
+        break;
     case MONITOR_STOP: /* only we say that */
         child_kill(&self->worker);
         break;
@@ -134,11 +146,16 @@ static bool receive_event(struct supervisor *self)
     struct monitor_event event;
     struct err err = ERR_INIT;
     bool closed = false;
-    if (!ipc_receive(self->worker.events, &message, NULL, NULL, &closed, &err))
+    int fds[IPC_FDS_MAX] = {-1, -1, -1, -1};
+    size_t fd_count = 0;
+    if (!ipc_receive(self->worker.events, &message, fds, &fd_count, &closed, &err))
         return false;
+    auto_fd int fd = fds[0];
+    for (size_t i = 1; i < fd_count; i++)
+        close(fds[i]);
     if (closed || !monitor_event_decode(buf_bytes(&message), &event, &err))
         return false;
-    on_event(self, &event);
+    on_event(self, &event, fd);
     return true;
 }
 

@@ -11,6 +11,7 @@
 #pragma once
 
 #include "fs/mounted.h"
+#include "fs/token_run.h"
 #include "fs/witness.h"
 
 struct supervisor_conf {
@@ -19,7 +20,8 @@ struct supervisor_conf {
     size_t mount_count;
     struct witness *witness; /* NULL: not needed */
     int64_t stop_ms;
-    char *const *argv; /* of this process: the worker gets them too */
+    struct token_runs *tokens; /* what the worker may have run */
+    char *const *argv;         /* of this process: the worker gets them too */
     /* Called once when every mount answers. */
     void (*ready)(void *arg);
     void *arg;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/client.h"
 
+#include <sys/stat.h>
 #include <time.h>
 
 #include "crypt/jwe.h"
@@ -40,10 +41,13 @@ struct kbs_client {
     struct kbs_session *session;
     size_t home; /* the replica that gave the session */
     struct handshake *handshake;
-    size_t asked;           /* the replica that the handshake is with */
-    replica_set tried;      /* those where it failed */
-    struct err troubles;    /* what the others of this round said */
-    struct backoff backoff; /* of handshakes */
+    struct passport_conf passport_conf;
+    struct passport *passport;        /* being read, in place of a handshake */
+    struct timespec passport_changed; /* ctime of the file when it was read last */
+    size_t asked;                     /* the replica that the handshake is with */
+    replica_set tried;                /* those where it failed */
+    struct err troubles;              /* what the others of this round said */
+    struct backoff backoff;           /* of handshakes */
     bool
         unproven; /* the last token was refused, and nothing has been answered under the next one */
     struct flights flights;
@@ -90,6 +94,8 @@ static void keep_text(char **slot, const char *text)
 static void note_accepted(struct kbs_client *client, const struct kbs_session *session)
 {
     const char *evidence = kbs_session_evidence(session);
+    if (evidence[0] == '\0')
+        return; /* somebody else made it */
     if (client->accepted_evidence && strcmp(client->accepted_evidence, evidence) == 0)
         return;
     keep_text(&client->accepted_evidence, evidence);
@@ -265,7 +271,8 @@ static void take_session(struct kbs_client *client, struct kbs_session *session)
     kbs_session_unref(client->session);
     client->session = kbs_session_ref(session);
     client->home = client->asked;
-    replicas_answered(&client->replicas, client->asked);
+    if (!client->passport_conf.file && !client->passport_conf.open)
+        replicas_answered(&client->replicas, client->asked);
     bool affirming = kbs_session_affirming(session);
     if (affirming)
         note_accepted(client, session);
@@ -321,6 +328,51 @@ static void on_handshake(
     handshake_free(ended); /* only now: session, evidence and err may be its */
 }
 
+/* -- passports --------------------------------------------------------------------------------- */
+
+static bool is_passport(const struct kbs_client *client)
+{
+    return client->passport_conf.file || client->passport_conf.open;
+}
+
+/* Has somebody put another token into the file? */
+static bool passport_stale(struct kbs_client *client)
+{
+    struct stat info;
+    if (!client->passport_conf.file || !client->session ||
+        stat(client->passport_conf.file, &info) < 0)
+        return false;
+    return info.st_ctim.tv_sec != client->passport_changed.tv_sec ||
+           info.st_ctim.tv_nsec != client->passport_changed.tv_nsec;
+}
+
+static void on_passport(void *arg, struct kbs_session *session, const struct err *err)
+{
+    struct kbs_client *client = arg;
+    struct passport *ended = take_ptr(client->passport);
+    struct err over = ERR_INIT;
+    if (!session)
+        handshake_failed(client, err);
+    else if (!kbs_session_good(session, loop_now_ms())) {
+        err_set(&over, ERR_ATTEST,
+            "the token that was handed over ends in %lld s; have a new one made",
+            (long long)kbs_session_left(session, loop_now_ms()) / 1000);
+        handshake_failed(client, &over);
+    } else
+        take_session(client, session);
+    passport_free(ended);
+}
+
+static bool read_passport(struct kbs_client *client, struct err *err)
+{
+    struct stat info = {0};
+    client->asked = client->replicas.best;
+    if (client->passport_conf.file && stat(client->passport_conf.file, &info) == 0)
+        client->passport_changed = info.st_ctim; /* before reading: a later change shows */
+    return passport_new(
+        client->loop, &client->passport_conf, on_passport, client, &client->passport, err);
+}
+
 static bool next_handshake(struct kbs_client *client, struct err *err)
 {
     (void)replicas_next(
@@ -341,7 +393,7 @@ static void start_handshake(struct kbs_client *client)
     err_clear(&client->troubles);
     if (!backoff_over(&client->backoff, loop_now_ms(), &err))
         fail_waiting(client, &err);
-    else if (!next_handshake(client, &err))
+    else if (is_passport(client) ? !read_passport(client, &err) : !next_handshake(client, &err))
         handshake_failed(client, &err);
 }
 
@@ -351,21 +403,24 @@ static void pump(void *arg)
     struct kbs_client *client = arg;
     struct err err = ERR_INIT;
     struct flight *flight;
+    bool wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
+    if (wanted && passport_stale(client))
+        kbs_session_unref(take_ptr(client->session));
     if (has_good_token(client) && !tell_token(client, client->session, &err))
         return;
     while (client->flights.asked < REQUESTS_MAX && has_good_token(client) &&
            (flight = TAILQ_FIRST(&client->flights.queue)))
         if (!ask_resource(client, flight, &err) && !resource_fail(client, flight, &err))
             return;
-    bool wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
-    if (wanted && !has_good_token(client) && !client->handshake)
+    wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
+    if (wanted && !has_good_token(client) && !client->handshake && !client->passport)
         start_handshake(client);
 }
 
 /* A request that needs a handshake is refused at once while the last one's failure is fresh. */
 static bool may_wait(const struct kbs_client *client, struct err *err)
 {
-    return has_good_token(client) || client->handshake ||
+    return has_good_token(client) || client->handshake || client->passport ||
            backoff_over(&client->backoff, loop_now_ms(), err);
 }
 
@@ -396,6 +451,7 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
         conf->request_timeout_ms > 0 ? conf->request_timeout_ms : REQUEST_DEFAULT_MS;
     client->attest_timeout_ms =
         conf->attest_timeout_ms > 0 ? conf->attest_timeout_ms : ATTEST_DEFAULT_MS;
+    client->passport_conf = conf->passport;
     client->resource_max = conf->resource_max > 0 && conf->resource_max < SECRET_SIZE_MAX
                                ? conf->resource_max
                                : SECRET_SIZE_MAX;
@@ -416,6 +472,7 @@ void kbs_client_free(struct kbs_client *client)
     if (client->freed)
         *client->freed = true;
     handshake_free(client->handshake);
+    passport_free(client->passport);
     if (client->pump)
         flights_done(&client->flights);
     while (!TAILQ_EMPTY(&client->token_waits))
@@ -487,6 +544,7 @@ void kbs_client_forget(struct kbs_client *client)
 {
     /* Evidence made before this call counts no more, so a handshake that has begun starts over. */
     handshake_free(take_ptr(client->handshake));
+    passport_free(take_ptr(client->passport));
     kbs_session_unref(take_ptr(client->session));
     backoff_clear(&client->backoff);
     client->unproven = false;

@@ -7,6 +7,8 @@
  * Several URLs are tried one after the other, each for its share of request_timeout, when one cannot be reached, does not answer or answers
  * 5xx; never after a real answer. A handshake begins anew at the next one. A resource is asked for where the token came from, else elsewhere
  * under the same token, which is replaced when it is not known there.
+ * In passport mode (passport.h) a token and its key are read instead of a handshake, with the same rules for renewal and back-off; a file that
+ * has changed is read again before its token ends.
  * Several fetches of one URI at the same time are one request. The tee key is fresh per handshake and never leaves this process. Loop thread only.
  *
  * Errors: ERR_DENIED_POLICY (with err.ref), ERR_NOTFOUND, ERR_UNREACH, ERR_TIMEOUT, ERR_ATTEST, ERR_FORMAT, ERR_CRYPTO.
@@ -15,6 +17,7 @@
 
 #include "attest/client.h"
 #include "kbs/http.h"
+#include "kbs/passport.h"
 #include "kbs/uri.h"
 
 struct kbs_client;
@@ -25,10 +28,11 @@ struct kbs_client_conf {
     size_t url_count;
     struct http_conf http;
     const char *attest_socket;
-    const char *tee;            /* announced at /auth; NULL: ask attestd (INFO) once */
-    int64_t request_timeout_ms; /* one HTTP request, all URLs together; 0: 10 s */
-    int64_t attest_timeout_ms;  /* one evidence; 0: 20 s */
-    size_t resource_max;        /* plaintext bytes; 0: SECRET_SIZE_MAX */
+    const char *tee;               /* announced at /auth; NULL: ask attestd (INFO) once */
+    struct passport_conf passport; /* tokens from there, never from a handshake */
+    int64_t request_timeout_ms;    /* one HTTP request, all URLs together; 0: 10 s */
+    int64_t attest_timeout_ms;     /* one evidence; 0: 20 s */
+    size_t resource_max;           /* plaintext bytes; 0: SECRET_SIZE_MAX */
 };
 
 /* `plaintext` is borrowed (take a reference to keep it); NULL on failure. */

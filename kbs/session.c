@@ -5,8 +5,11 @@
 #include <string.h>
 #include <time.h>
 
+#include "crypt/base/clock.h"
+
 #define LIFE_MAX_S   (int64_t)86400
 #define MARGIN_MAX_S (int64_t)30
+#define GRACE_S      (int64_t)60
 
 struct kbs_session {
     unsigned refs; /* one thread */
@@ -57,14 +60,10 @@ static bool life_of(const struct proto_token_claims *claims, int64_t *ret_life, 
     return true;
 }
 
-bool kbs_session_new(char *token, struct jwk *tee_key, const char *evidence, int64_t made_ms,
-    struct kbs_session **ret_session, struct err *err)
+/* Takes the token. */
+static bool make(char **token, struct jwk *tee_key, const char *evidence, bool affirming,
+    int64_t life_ms, int64_t ends_ms, struct kbs_session **ret_session, struct err *err)
 {
-    AUTO(token_free) char *owned = token;
-    struct proto_token_claims claims;
-    int64_t life = 0;
-    if (!proto_token_claims(owned, &claims, err) || !life_of(&claims, &life, err))
-        return false;
     struct kbs_session *session = calloc(1, sizeof *session);
     char *copy = strdup(evidence);
     if (!session || !copy) {
@@ -73,14 +72,57 @@ bool kbs_session_new(char *token, struct jwk *tee_key, const char *evidence, int
         return err_nomem(err);
     }
     *session = (struct kbs_session){.refs = 1,
-        .token = take_ptr(owned),
+        .token = take_ptr(*token),
         .evidence = copy,
         .tee_key = jwk_ref(tee_key),
-        .affirming = claims.affirming,
-        .life_ms = life * 1000,
-        .ends_ms = made_ms + life * 1000};
+        .affirming = affirming,
+        .life_ms = life_ms,
+        .ends_ms = ends_ms};
     *ret_session = session;
     return true;
+}
+
+bool kbs_session_new(char *token, struct jwk *tee_key, const char *evidence, int64_t made_ms,
+    struct kbs_session **ret_session, struct err *err)
+{
+    AUTO(token_free) char *owned = token;
+    struct proto_token_claims claims;
+    int64_t life = 0;
+    return proto_token_claims(owned, &claims, err) && life_of(&claims, &life, err) &&
+           make(&owned, tee_key, evidence, claims.affirming, life * 1000, made_ms + life * 1000,
+               ret_session, err);
+}
+
+static bool refuse_time(
+    const char *what, int64_t then, int64_t now, const char *remedy, struct err *err)
+{
+    char then_text[CLOCK_TEXT_SIZE], now_text[CLOCK_TEXT_SIZE];
+    clock_rfc3339(then, then_text);
+    clock_rfc3339(now, now_text);
+    return err_set(err, ERR_FORMAT, "the token %s %s, and this machine's clock says %s; %s", what,
+        then_text, now_text, remedy);
+}
+
+bool kbs_session_passport(char *token, struct jwk *tee_key, int64_t now_ms, int64_t now_s,
+    struct kbs_session **ret_session, struct err *err)
+{
+    AUTO(token_free) char *owned = token;
+    struct proto_token_claims claims;
+    int64_t life = 0;
+    if (!proto_token_claims(owned, &claims, err))
+        return false;
+    int64_t from = claims.not_before > claims.issued_at ? claims.not_before : claims.issued_at;
+    if (claims.expires_at > 0 && claims.expires_at <= now_s)
+        return refuse_time("has expired: it ended", claims.expires_at, now_s,
+            "have a new one made, or set the clock", err);
+    if (from > now_s + GRACE_S)
+        return refuse_time("is not yet valid: it begins", from, now_s, "is the clock behind?", err);
+    if (!life_of(&claims, &life, err))
+        return false;
+    int64_t left = claims.expires_at - now_s;
+    left = left < LIFE_MAX_S ? left : LIFE_MAX_S;
+    return make(
+        &owned, tee_key, "", claims.affirming, life * 1000, now_ms + left * 1000, ret_session, err);
 }
 
 const char *kbs_session_token(const struct kbs_session *session)

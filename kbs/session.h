@@ -15,12 +15,17 @@ struct kbs_session;
  * copied. `made_ms`: loop_now_ms() when the token was asked for. ERR_FORMAT when its times make no sense. */
 bool kbs_session_new(char *token, struct jwk *tee_key, const char *evidence, int64_t made_ms,
     struct kbs_session **ret_session, struct err *err) MUST_CHECK;
+/* A token that was made elsewhere, at a time that this end does not know: its nbf, iat and exp are compared with this machine's clock,
+ * `now_s` in unix seconds, with a minute's grace for the beginning. No evidence. ERR_FORMAT tells "expired" from "not yet valid". */
+bool kbs_session_passport(char *token, struct jwk *tee_key, int64_t now_ms, int64_t now_s,
+    struct kbs_session **ret_session, struct err *err) MUST_CHECK;
 struct kbs_session *kbs_session_ref(struct kbs_session *session);
 void kbs_session_unref(struct kbs_session *session);
 DEFINE_AUTO(struct kbs_session, kbs_session_unref);
 
 const char *kbs_session_token(const struct kbs_session *session);
 const struct jwk *kbs_session_key(const struct kbs_session *session);
+/* "" for a passport. */
 const char *kbs_session_evidence(const struct kbs_session *session);
 /* Every appraisal in the token is affirming. */
 bool kbs_session_affirming(const struct kbs_session *session);

@@ -27,7 +27,7 @@
 
 struct probe_args {
     struct cli_list urls, no_proxy;
-    const char *proxy, *proxy_credential;
+    const char *proxy, *proxy_credential, *token_file;
     const char *ca, *pin, *socket, *tee;
     bool allow_plain;
     int64_t request_ms, attest_ms, connect_ms, max;
@@ -239,6 +239,7 @@ static bool probe_main(const struct probe_args *arg, struct err *err)
         .attest_socket = arg->socket,
         .tee = arg->tee,
         .request_timeout_ms = arg->request_ms,
+        .passport = {.file = arg->token_file},
         .attest_timeout_ms = arg->attest_ms,
         .resource_max = (size_t)arg->max};
     char line[1024];
@@ -277,6 +278,8 @@ static const struct cli_option options[] = {
     {"proxy-credential", 0, CLI_TEXT, offsetof(struct probe_args, proxy_credential), "FILE",
         "user:password"},
     {"no-proxy", 0, CLI_LIST, offsetof(struct probe_args, no_proxy), "HOST", "not through it"},
+    {"token-file", 0, CLI_TEXT, offsetof(struct probe_args, token_file), "FILE",
+        "a token and its key"},
     {"ca", 0, CLI_TEXT, offsetof(struct probe_args, ca), "FILE", "trusted certificates"},
     {"pin", 0, CLI_TEXT, offsetof(struct probe_args, pin), "PIN", "pinned key"},
     {"socket", 0, CLI_TEXT, offsetof(struct probe_args, socket), "PATH", "sealed-attestd",

@@ -2,6 +2,7 @@ sealed_it(e2e_read)
 sealed_it(e2e_policy)
 sealed_it(e2e_faults)
 sealed_it(e2e_many)
+sealed_it(e2e_brokers)
 sealed_it(peer_kbs)
 # A program that makes another one try forbidden things; it knows the registers of this processor only.
 if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")

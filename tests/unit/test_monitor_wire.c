@@ -152,7 +152,7 @@ static void test_bad_answers(void **state)
 
 static void test_bad_events(void **state)
 {
-    static const uint8_t kinds[][12] = {{1, 0}, {1, 6}, {2, 1}};
+    static const uint8_t kinds[][12] = {{1, 0}, {1, MONITOR_EVENT_MAX + 1}, {2, 1}};
     struct monitor_event got;
     struct err err = ERR_INIT;
     (void)state;
