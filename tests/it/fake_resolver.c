@@ -140,14 +140,16 @@ static bool fake_resolve(struct resolver *resolver, const struct resolve_request
 static bool fetch_name(struct fake *fake, const char *uri, resolve_fn *fn, void *arg,
     struct resolver_call **ret_call, struct err *err)
 {
-    struct resolver_call *call = calloc(1, sizeof *call);
     fprintf(stderr, "fetch %s\n", uri);
+    if (strncmp(uri, NOTHING, strlen(NOTHING)) == 0)
+        return err_set(err, ERR_NOTFOUND, "%s: no such resource", uri);
+    struct resolver_call *call = calloc(1, sizeof *call);
     if (!call || !loop_timer_new(fake->loop, on_time, call, &call->timer, err)) {
         free(call);
         return err_nomem(err);
     }
     snprintf(call->path, sizeof call->path, "%s", uri);
-    call->body = strdup(strncmp(uri, NOTHING, strlen(NOTHING)) == 0 ? "!not-found" : uri);
+    call->body = strdup(uri);
     call->fn = fn;
     call->arg = arg;
     loop_timer_set(call->timer, 0);
