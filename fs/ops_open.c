@@ -100,11 +100,11 @@ static int enter(
     struct ops *ops = ops_of(req);
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     char path[PATH_SIZE], full[PATH_FULL_SIZE];
-    (void)pin;
     if (!tree_path(ops->conf.shown.tree, node, path))
         return ESTALE;
     path_full(ops->conf.shown.mountpoint, path, full);
-    const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, ACCESS_NO_FILE};
+    size_t file = pin->origin.kind == ORIGIN_FILE ? pin->origin.index : ACCESS_NO_FILE;
+    const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, file};
     return gate_enter(ops->conf.gate, &asked, ret_passage);
 }
 
