@@ -54,6 +54,17 @@ static bool become_undumpable(struct err *err)
     return true;
 }
 
+/*
+ * A dump that root takes by force (gcore, or a process made dumpable again) is without our pages as well, unless root asks for them: what the
+ * TLS libraries hold is in ordinary memory. Children inherit it, through exec too. A container without /proc has to do without.
+ */
+static void leave_pages_out_of_dumps(void)
+{
+    auto_fd int fd = open("/proc/self/coredump_filter", O_WRONLY | O_CLOEXEC);
+    if (fd >= 0)
+        (void)!write(fd, "0", 1);
+}
+
 bool sandbox_harden(struct err *err)
 {
     static const struct rlimit no_core = {0, 0};
@@ -67,6 +78,7 @@ bool sandbox_harden(struct err *err)
         return err_set_errno(err, ERR_INTERNAL, "ignore SIGPIPE");
     if (setrlimit(RLIMIT_CORE, &no_core) < 0)
         return err_set_errno(err, ERR_INTERNAL, "forbid core dumps");
+    leave_pages_out_of_dumps();
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
         return err_set_errno(err, ERR_INTERNAL, "set no_new_privs");
     return become_undumpable(err);

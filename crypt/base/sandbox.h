@@ -14,7 +14,7 @@
 bool sandbox_relaxed(void);
 
 /* Descriptors 0-2 open (on /dev/null if they were closed), everything above close-on-exec, umask 077, SIGPIPE ignored,
- * no core dumps, not dumpable, no_new_privs. For every program, first line of main. */
+ * no core dumps and none of our pages in one that root forces, not dumpable, no_new_privs. For every program, first line of main. */
 bool sandbox_harden(struct err *err) MUST_CHECK;
 /* uid, gid and supplementary groups of `user` plus `extra_group` (NULL: none); proves that root cannot be had back.
  * All capabilities go, from the

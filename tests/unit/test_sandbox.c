@@ -76,6 +76,10 @@ static void child_hardens(void)
     hold(status_value("NoNewPrivs") == 1);
     struct rlimit core;
     hold(getrlimit(RLIMIT_CORE, &core) == 0 && core.rlim_cur == 0 && core.rlim_max == 0);
+    FILE *filter = fopen("/proc/self/coredump_filter", "re");
+    unsigned kinds = ~0u;
+    hold(filter && fscanf(filter, "%x", &kinds) == 1 && kinds == 0);
+    fclose(filter);
     int fds[2];
     hold(pipe2(fds, O_CLOEXEC) == 0 && close(fds[0]) == 0);
     hold(write(fds[1], "x", 1) < 0 && errno == EPIPE); /* and no SIGPIPE */
