@@ -13,6 +13,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -236,6 +237,42 @@ static void child_does_what_is_allowed(void)
     free(memory);
 }
 
+/* Of a process that starts programs: what is not allowed fails, and what it starts may shut itself further. */
+static const char *const *const nothing_more[] = {NULL};
+
+static void child_is_a_parent(void)
+{
+    hold(sandbox_harden(&err) && sandbox_seccomp_parent(nothing_more, &err));
+    if (!sandbox_relaxed())
+        hold(syscall(SYS_keyctl, 0, 0, 0, 0, 0) < 0 && errno == ENOSYS);
+    int status;
+    pid_t grandchild = fork();
+    if (grandchild == 0) {
+        execl("/bin/true", "true", NULL);
+        _exit(1);
+    }
+    hold(waitpid(grandchild, &status, 0) == grandchild && status == 0);
+    hold(sandbox_seccomp_parent(nothing_more, &err)); /* as after executing itself */
+    grandchild = fork();
+    if (grandchild == 0) {
+        hold(sandbox_seccomp(no_more, &err));
+        (void)!socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+        _exit(0);
+    }
+    hold(waitpid(grandchild, &status, 0) == grandchild);
+    hold(sandbox_relaxed() || (WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS));
+    grandchild = fork();
+    if (grandchild == 0)
+        abort();
+    hold(waitpid(grandchild, &status, 0) == grandchild && WTERMSIG(status) == SIGABRT);
+}
+
+static void parents_are_refused_not_killed(void **state)
+{
+    (void)state;
+    assert_child_holds(child_is_a_parent);
+}
+
 static void forbidden_calls_kill(void **state)
 {
     (void)state;
@@ -322,6 +359,7 @@ int main(void)
         cmocka_unit_test(capabilities_are_exactly_the_mask),
         cmocka_unit_test(no_capability_means_none),
         cmocka_unit_test(forbidden_calls_kill),
+        cmocka_unit_test(parents_are_refused_not_killed),
         cmocka_unit_test(allowed_calls_work),
         cmocka_unit_test(unknown_calls_are_named),
         cmocka_unit_test(lost_parent_is_noticed),
