@@ -305,8 +305,9 @@ static const char *const base_syscalls[] = {
 /* What our programs do between exec and their own filter. */
 static const char *const start_syscalls[] = {
     /* to start one */
-    "clone", "clone3", "vfork", "fork", "execve", "wait4", "waitid", "kill", "tgkill", "pidfd_open",
-    "pidfd_send_signal", "close_range", "dup", "dup2", "dup3", "pipe2", "chdir", "setsid",
+    "clone", "clone3", "vfork", "fork", "execve", "execveat", "wait4", "waitid", "kill", "tgkill",
+    "pidfd_open", "pidfd_send_signal", "close_range", "dup", "dup2", "dup3", "pipe2", "chdir",
+    "setsid",
     /* dynamic linking */
     "arch_prctl", "set_tid_address", "openat", "open", "access", "faccessat", "faccessat2", "stat",
     "readlink", "readlinkat", "getcwd", "statfs", "fstatfs", "statx", "getdents64",

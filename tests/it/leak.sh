@@ -120,7 +120,7 @@ look "after a flush"
 
 # -- the same where the kernel has no secret memory --------------------------------------------------------
 sealed_unmount
-spawn sealedfs "$TESTBIN/plain_memory" "$BIN/sealedfs" "$SOURCE" "$MNT" -f -o "config=$DIR/sealedfs.conf"
+spawn sealedfs "$TESTBIN/without" memfd_secret "$BIN/sealedfs" "$SOURCE" "$MNT" -f -o "config=$DIR/sealedfs.conf"
 wait_for 30 "the mount" mountpoint -q "$MNT"
 read_all 6
 cat "$MNT"/* >/dev/null
