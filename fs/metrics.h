@@ -20,18 +20,15 @@ enum metrics_from {
 
 /* An open that was answered after `us` microseconds. */
 void metrics_served(enum metrics_from from, int64_t us);
-void metrics_refused(enum err_code code, int64_t us);
-/* The caller gave up, or was killed, while it waited. */
-void metrics_interrupted(void);
-/* An audit record that no sink took. */
-void metrics_audit_lost(void);
+/* With the errno that open(2) got; EINTR: the caller gave up, or was killed, while it waited. */
+void metrics_refused(int sys_errno, int64_t us);
 
 /* What is looked up at the moment of the question. */
 struct metrics_now {
     uint64_t generation; /* of the worker */
     int64_t up_ms;
     size_t mounts, waiting, flights, secrets, secret_bytes, open_files;
-    uint64_t handshakes, handshakes_failed, fetches;
+    uint64_t handshakes, handshakes_failed, fetches, audit_lost;
     bool has_token;
     int64_t token_expires_at; /* unix seconds */
     bool ready;

@@ -2,7 +2,17 @@
 #include "fs/ops_private.h"
 
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#include "fs/metrics.h"
+
+/* An open on its way to its answer. */
+struct asking {
+    struct passage *passage; /* NULL: nothing will be recorded */
+    int64_t began_us;        /* 0: no open */
+    bool waited;             /* for the key broker */
+};
 
 /* A request that waits for a secret: an open, or the first read from a handle of a dead worker. */
 struct ticket {
@@ -13,11 +23,18 @@ struct ticket {
     bool is_read;
     size_t size;
     off_t offset;
-    struct passage *passage; /* of an open that shall be recorded */
+    struct asking asking;
 };
 
 /* Locked memory of the calling thread, from which the kernel can read a reply. */
 static _Thread_local struct secret_bounce bounce;
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
@@ -108,22 +125,46 @@ static int enter(
     return gate_enter(ops->conf.gate, &asked, ret_passage);
 }
 
+/* What an open brings to its answer. */
+static struct asking asking_since(int64_t began_us, struct passage *passage)
+{
+    return (struct asking){.passage = passage, .began_us = began_us};
+}
+
+static void count(const struct asking *asking, const struct park_answer *answer, int sys_errno)
+{
+    if (asking->began_us == 0)
+        return; /* a read of a file that is open already */
+    int64_t us = now_us() - asking->began_us;
+    if (sys_errno)
+        metrics_refused(sys_errno, us);
+    else
+        metrics_served(!answer->lease   ? METRICS_PLAIN
+                       : answer->stale  ? METRICS_STALE
+                       : asking->waited ? METRICS_FETCHED
+                                        : METRICS_MEMORY,
+            us);
+}
+
 /* Takes the passage. 0: opened; else what to answer. */
 static int leave(
-    struct ops *ops, struct passage *passage, const struct park_answer *answer, int sys_errno)
+    struct ops *ops, struct asking asking, const struct park_answer *answer, int sys_errno)
 {
     const struct gate_outcome outcome = {.sys_errno = sys_errno,
         .stale = answer->stale,
         .resource = answer->lease ? answer->lease->resource : NULL,
         .version = answer->lease ? answer->lease->version : NULL};
-    int instead = gate_leave(ops->conf.gate, passage, &outcome);
-    return instead ? instead : sys_errno;
+    int instead = gate_leave(ops->conf.gate, asking.passage, &outcome);
+    if (!instead)
+        instead = sys_errno;
+    count(&asking, answer, instead);
+    return instead;
 }
 
-static void reply_refused(fuse_req_t req, struct passage *passage, int sys_errno)
+static void reply_refused(fuse_req_t req, struct asking asking, int sys_errno)
 {
     static const struct park_answer nothing = {.sys_errno = EIO};
-    fuse_reply_err(req, leave(ops_of(req), passage, &nothing, sys_errno));
+    fuse_reply_err(req, leave(ops_of(req), asking, &nothing, sys_errno));
 }
 
 /* There will be no release. */
@@ -138,7 +179,7 @@ static void undo_open(struct ops *ops, fuse_ino_t node, uint64_t fh)
 
 /* Takes the passage. The answer's lease is NULL for a file that is not sealed. */
 static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
-    struct pin *pin, const struct park_answer *answer, struct passage *passage)
+    struct pin *pin, const struct park_answer *answer, struct asking asking)
 {
     struct lease *lease = answer->lease;
     struct ops *ops = ops_of(req);
@@ -149,18 +190,18 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
      */
     if (lease && lease->len > tree_told_size(ops->conf.shown.tree, node)) {
         tree_grown(ops->conf.shown.tree, node, length_of(lease));
-        passage_drop(passage);
+        passage_drop(asking.passage);
         fuse_reply_err(req, ESTALE);
         return;
     }
     uint64_t fh;
     if (!handle_open(ops->conf.handles, node, pin, lease, &fh, &err)) {
-        reply_refused(req, passage, errno_of(&err));
+        reply_refused(req, asking, errno_of(&err));
         return;
     }
     tree_opened(ops->conf.shown.tree, node, pin, length_of(lease));
     info->fh = fh;
-    int refused = leave(ops, passage, answer, 0);
+    int refused = leave(ops, asking, answer, 0);
     if (refused) {
         undo_open(ops, node, fh);
         fuse_reply_err(req, refused);
@@ -193,12 +234,12 @@ static void reply_adopted(
 static void reply_ticket(struct ticket *ticket, const struct park_answer *answer)
 {
     if (!answer->lease)
-        reply_refused(ticket->req, ticket->passage, answer->sys_errno);
+        reply_refused(ticket->req, ticket->asking, answer->sys_errno);
     else if (ticket->is_read)
         reply_adopted(
             ticket->req, ticket->info.fh, ticket->pin, answer->lease, ticket->size, ticket->offset);
     else
-        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, answer, ticket->passage);
+        reply_open(ticket->req, ticket->node, &ticket->info, ticket->pin, answer, ticket->asking);
     pin_unref(ticket->pin);
     free(ticket);
 }
@@ -226,8 +267,12 @@ static bool park_ticket(struct ops *ops, const struct park_wanted *wanted, struc
 {
     fuse_req_t req = ticket->req;
     uint64_t id = 0;
-    if (!park_add(ops->park, wanted, ticket, &id, ret_result, ret_lease, err, err) || id == 0)
+    ticket->asking.waited =
+        true; /* the answer may come on another thread before this call is over */
+    if (!park_add(ops->park, wanted, ticket, &id, ret_result, ret_lease, err, err) || id == 0) {
+        ticket->asking.waited = false;
         return false;
+    }
     fuse_req_interrupt_func(req, on_interrupt, (void *)(uintptr_t)id);
     park_arm(ops->park, id);
     return true;
@@ -272,6 +317,7 @@ static struct ticket *ticket_new(
 void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
 {
     struct ops *ops = ops_of(req);
+    int64_t began_us = now_us();
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
@@ -292,20 +338,21 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
     struct passage *passage;
     int refused = enter(req, node, pin, &passage);
     if (refused) {
+        metrics_refused(refused, now_us() - began_us);
         fuse_reply_err(req, refused);
         return;
     }
     if (!pin->is_sealed) {
         static const struct park_answer ordinary = {.sys_errno = 0};
-        reply_open(req, node, info, pin, &ordinary, passage);
+        reply_open(req, node, info, pin, &ordinary, asking_since(began_us, passage));
         return;
     }
     struct ticket *ticket = ticket_new(req, node, info, pin);
     if (!ticket) {
-        reply_refused(req, passage, ENOMEM);
+        reply_refused(req, asking_since(began_us, passage), ENOMEM);
         return;
     }
-    ticket->passage = passage;
+    ticket->asking = asking_since(began_us, passage);
     await_secret(ops, ticket);
 }
 

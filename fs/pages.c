@@ -35,6 +35,7 @@ static bool gather(const struct pages *pages, struct metrics_now *ret_now, struc
         .handshakes = number(state, "handshakes"),
         .handshakes_failed = number(state, "handshakes_failed"),
         .fetches = number(state, "fetches"),
+        .audit_lost = status.audit_lost,
         .has_token = json_is_true(json_object_get(state, "token")),
         .token_expires_at = (int64_t)number(state, "token_expires_at"),
         .ready = worker_healthy(pages->worker, &why)};

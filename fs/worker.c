@@ -71,6 +71,8 @@ void worker_status(const struct worker *worker, struct worker_status *ret_status
     }
     if (worker->custody)
         cache_stats(custody_cache(worker->custody), &status.secrets, &status.secret_bytes);
+    if (worker->gate)
+        status.audit_lost = gate_lost(worker->gate);
     *ret_status = status;
 }
 

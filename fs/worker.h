@@ -39,6 +39,7 @@ struct worker_status {
     size_t secrets;        /* plaintexts kept */
     size_t secret_bytes;
     uint64_t opens, hits, resolved, refused;
+    uint64_t audit_lost; /* records that no sink took */
 };
 
 /* Drops every cached plaintext and refusal and the page cache of every sealed file; returns how

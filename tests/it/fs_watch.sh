@@ -7,6 +7,7 @@ require curl
 stack_up
 seal_vault password "correct horse"
 seal_vault second "another"
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/missing" kbs:///team/secret/none
 sealedfs_conf_base
 sealedfs_conf metrics listen "$DIR/watch.sock"
 sealed_mount
@@ -20,6 +21,11 @@ wait_for 60 "readiness, by a try of its own" ready 200
 equal "the try was one handshake" 1 "$(metric handshakes_total)"
 read_is password "correct horse"
 read_is password "correct horse"
+opens() { page /metrics | awk -v name="sealedfs_opens_total{verdict=\"$1\",cause=\"$2\"}" '$1 == name { print $2 }'; }
+equal "one open waited for the broker" 1 "$(opens served fetched)"
+equal "one was served from memory" 1 "$(opens served memory)"
+open_fails missing ENOKEY
+equal "one was refused" 1 "$(opens refused ENOKEY)"
 equal "one mount" 1 "$(metric mounts)"
 equal "one secret in memory" 1 "$(metric cached_secrets)"
 equal "ready" 1 "$(metric ready)"
@@ -30,6 +36,7 @@ check "no name of a secret" sh -c "! curl -sS --unix-socket '$DIR/watch.sock' ht
 
 stop kbs
 open_fails second EHOSTUNREACH
+check "refused for that" test "$(opens refused EHOSTUNREACH)" -ge 1
 equal "red when the broker is away" 503 "$(status /readyz)"
 check "and says why" grep -q "refused" <(page /readyz)
 equal "still alive" 200 "$(status /healthz)"

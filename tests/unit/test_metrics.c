@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/metrics.h"
 
+#include <errno.h>
+
 #include "tests/unit/unit.h"
 
 static struct buf text;
@@ -43,19 +45,20 @@ static void outcomes_are_counted_apart(void **state)
     metrics_served(METRICS_MEMORY, 60);
     metrics_served(METRICS_FETCHED, 20000);
     metrics_served(METRICS_STALE, 90000);
-    metrics_refused(ERR_DENIED_LOCAL, 5);
-    metrics_refused(ERR_UNREACH, 40000000);
-    metrics_interrupted();
-    metrics_audit_lost();
-    write_text(&(struct metrics_now){0});
+    metrics_refused(EACCES, 5);
+    metrics_refused(EHOSTUNREACH, 40000000);
+    metrics_refused(EINTR, 7);
+    metrics_refused(ENAMETOOLONG, 7);
+    write_text(&(struct metrics_now){.audit_lost = 1});
     assert_line("sealedfs_opens_total{verdict=\"served\",cause=\"plain\"} 1");
     assert_line("sealedfs_opens_total{verdict=\"served\",cause=\"memory\"} 2");
     assert_line("sealedfs_opens_total{verdict=\"served\",cause=\"fetched\"} 1");
     assert_line("sealedfs_opens_total{verdict=\"served\",cause=\"stale\"} 1");
-    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"denied-local\"} 1");
-    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"unreachable\"} 1");
-    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"revoked\"} 0");
-    assert_line("sealedfs_opens_total{verdict=\"interrupted\",cause=\"caller\"} 1");
+    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"EACCES\"} 1");
+    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"EHOSTUNREACH\"} 1");
+    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"EKEYREVOKED\"} 0");
+    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"EINTR\"} 1");
+    assert_line("sealedfs_opens_total{verdict=\"refused\",cause=\"other\"} 1");
     assert_line("sealedfs_audit_records_lost_total 1");
 }
 
