@@ -299,10 +299,14 @@ static bool op_explain(struct peer *peer, const json_t *request, int fd, struct 
     if (!server->resolver->describe(server->resolver, &state, err))
         return false;
     const struct err_info *info = err_info(refusal.err.code);
+    /* Which rule it was, and who asked, is nobody's business but root's: the log says it as well. */
+    const char *message = refusal.err.code == ERR_DENIED_LOCAL && peer->who.uid != 0
+                              ? "an access rule of this machine refuses it"
+                              : refusal.err.message;
     return json_build(&explanation, err, "{s:s,s:s,s:I,s:s,s:s,s:s,s:s,s:{s:O,s:O}}", "id",
                refusal.id, "path", refusal.path, "time", (json_int_t)refusal.when, "code",
-               info->name, "class", info->meaning, "message", refusal.err.message, "kbs_ref",
-               refusal.err.ref, "guest", "changed", json_object_get(state, "changed"), "since",
+               info->name, "class", info->meaning, "message", message, "kbs_ref", refusal.err.ref,
+               "guest", "changed", json_object_get(state, "changed"), "since",
                json_object_get(state, "since")) &&
            peer_answer_named(peer, "explanation", explanation, err);
 }

@@ -24,6 +24,7 @@ static const struct cli_command *const commands[] = {
     &tool_exec,
     &tool_doctor,
     &tool_flush,
+    &tool_log,
     &tool_status,
     &tool_kbs_init,
     &tool_kbs_renew,

@@ -170,6 +170,12 @@ wait_for 10 "its record" recorded /never 1
 equal "one that was killed meanwhile" "failed interrupted EINTR $waiting" "$(last /never verdict cause errno pid)"
 stop fs
 
+# -- reading the records -------------------------------------------------------------------------------
+sealed_log() { "$BIN/sealed" log "$@"; }
+check "sealed log shows them" grep -qE '^[^ ]+Z refused .*/denied  uid 0 pid [0-9]+ [^ ]*cat  denied-policy  EACCES r-' <<<"$(sealed_log --config "$DIR/conf")"
+equal "as they are, when asked" "$(cat "$LOG")" "$(sealed_log --file "$LOG" --json)"
+refused "not for everybody" "Permission denied" as daemon "$BIN/sealed" log --file "$LOG"
+
 # -- records that cannot be written -------------------------------------------------------------------
 mkdir "$DIR/small"
 mount -t tmpfs -o size=64k,mode=0755 none "$DIR/small"
@@ -186,7 +192,7 @@ refused "nor an ordinary file" "Input/output error" cat "$MNT/plain"
 check "the log says why" grep -q 'audit: .* could not be written so far, and as many opens were refused: .*No space left' "$DIR/fs.log"
 rm "$DIR/small/filler"
 equal "with room again" content "$(cat "$MNT/free")"
-check "no line was cut" audit count "$DIR/small/audit"
+check "no line was cut" test "$(audit count "$DIR/small/audit")" -gt 0
 stop fs
 
 conf best-effort "$DIR/small/audit"
@@ -205,13 +211,34 @@ umount "$DIR/small"
 rm -f "$LOG"*
 SIZE=4096 conf required
 mount_conf
+cat "$MNT/plain" >/dev/null
+spawn follow "$BIN/sealed" log --follow --json --file "$LOG"
 equal "fifty opens" 50 "$(audit burst "$MNT/free" 50)"
 check "fill more than a file" test -s "$LOG.2"
 equal "and none is lost" 50 "$(audit count "$LOG" /free)"
+check "sealed log --all reads those put aside as well" test "$(sealed_log --all --json --config "$DIR/conf" | grep -c /free)" -eq 50
 mv "$LOG" "$DIR/taken"
 equal "a file that somebody took" content "$(cat "$MNT/free")"
 check "is begun anew" test -s "$LOG"
+id=$(last /free id)
+followed() { grep -q "\"$id\"" "$DIR/follow.log"; }
+wait_for 10 "sealed log --follow to be there too" followed
 stop fs
+
+# -- what is told of a refusal -----------------------------------------------------------------------------
+conf required
+rule secret-rule deny 'plain'
+printf '[control]\nsocket = %s\nallow_users = daemon\n' "$DIR/control.sock" >>"$DIR/conf"
+chmod 0644 "$DIR/conf"
+spawn real "$BIN/sealedfs" -f -o "config=$DIR/conf" "$SRC" "$MNT"
+wait_for 10 "the mount" is_mounted
+refused "the product refuses by a rule" "Permission denied" cat "$MNT/plain"
+explain() { "$@" "$BIN/sealed" explain --socket "$DIR/control.sock" "$MNT/plain"; }
+check "root is told which" grep -q 'rule:secret-rule' <<<"$(explain env)"
+check "others are told that one is there" grep -q 'an access rule of this machine refuses it' <<<"$(explain as daemon)"
+check "and no more" test "$(explain as daemon | grep -c secret-rule)" -eq 0
+stop real
+not_mounted || umount -l "$MNT"
 
 # -- another pid namespace, and what is refused at the start ------------------------------------------------
 conf required
