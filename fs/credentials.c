@@ -16,7 +16,7 @@
 
 #define SEALED_MAX (2u * 1024 * 1024)
 /* To read the answer, counted from its first byte. */
-#define SEND_MS 10000
+#define SEND_MS 30000
 /* Plaintext goes through this much locked memory at a time. */
 #define BOUNCE_SIZE 65536
 
@@ -68,10 +68,11 @@ static void report(const struct request *request, const struct err *cause)
         {"CREDENTIAL", request->name.id}, {"CODE", cause ? err_info(cause->code)->name : NULL},
         {"REF", cause && cause->ref[0] ? cause->ref : NULL}};
     if (cause)
-        log_text(
-            LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "credential refused: %s", cause->message);
+        log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "credential %s for %s refused: %s",
+            request->name.id, request->name.unit, cause->message);
     else
-        log_text(LOG_LEVEL_INFO, fields, ARRAY_LEN(fields), "credential given");
+        log_text(LOG_LEVEL_INFO, fields, ARRAY_LEN(fields), "credential %s given to %s",
+            request->name.id, request->name.unit);
 }
 
 /* A reader must not take what came so far, perhaps nothing, for the whole: the keeper sees to that. */

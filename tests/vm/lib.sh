@@ -42,8 +42,8 @@ vm_add() { # ROOT FILE…: programs or libraries, each with the libraries that i
             done
     done
 }
-vm_image() {
-    local out=$1 files=$2 root=$DIR/root name file
+vm_root() { # in $DIR/root: programs, libraries, modules and users
+    local root=$DIR/root name file
     mkdir -p "$root"/{usr/bin,usr/sbin,usr/lib/x86_64-linux-gnu,usr/lib64,etc,proc,sys,dev,tmp,run,root,modules,sealed}
     for name in bin sbin lib lib64; do ln -s "usr/$name" "$root/$name"; done
     cp "$BIN"/{sealed,sealedfs,sealed-attestd} "$TESTBIN"/{vm_probe,test_secret,test_secret_process} "$(command -v tpm2)" "$(command -v dash)" "$(command -v busybox)" "$root/usr/bin/"
@@ -63,9 +63,16 @@ vm_image() {
     done
     printf '%s\n' root:x:0:0::/root:/bin/sh sealedfs:x:901:901::/:/bin/false sealed-attest:x:902:902::/:/bin/false >"$root/etc/passwd"
     printf '%s\n' root:x:0: sealedfs:x:901: sealed-attest:x:902: tss:x:903:sealed-attest >"$root/etc/group"
-    install -m 0755 "$VM_HERE/guest.sh" "$root/init"
-    cp -R "$files"/. "$root/"
-    (cd "$root" && find . | busybox cpio -o -H newc -R 0:0) >"$out" 2>"$DIR/cpio.log"
+}
+vm_pack() { # OUT: the initramfs of $DIR/root
+    (cd "$DIR/root" && find . | busybox cpio -o -H newc -R 0:0) >"$1" 2>"$DIR/cpio.log"
+}
+vm_image() {
+    local out=$1 files=$2
+    vm_root
+    install -m 0755 "$VM_HERE/guest.sh" "$DIR/root/init"
+    cp -R "$files"/. "$DIR/root/"
+    vm_pack "$out"
 }
 
 # In place of it/lib.sh's: a TPM that only the virtual machine talks to, and that ends with it.
