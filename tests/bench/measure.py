@@ -142,6 +142,17 @@ def warm_reads():
     say("warm open+read+close", statistics.median(ours), "us", statistics.median(bare), "a bare libfuse program", 1.5)
 
 
+def gate():
+    kinds = ("off", "audited", "ruled")
+    times = {kind: [] for kind in kinds}
+    for _ in range(ROUNDS):
+        for kind in kinds:
+            times[kind].append(float(run(E["TESTBIN"] + "/bench_open", f"{E['DIR']}/gate-{kind}/secret", "2000").split()[0]))
+    off, audited, ruled = (statistics.median(times[kind]) for kind in kinds)
+    say("warm open+read+close, recorded", audited, "us", off, "not recorded", 1.15)
+    say("rules by cgroup and executable", ruled - off, "us", aim=20)
+
+
 def private_mib(pid):
     fields = dict(line.split(":", 1) for line in open(f"/proc/{pid}/smaps_rollup") if ":" in line[:20])
     return sum(int(fields[name].split()[0]) for name in ("Private_Clean", "Private_Dirty")) / 1024
@@ -178,6 +189,7 @@ def main():
         process = mount()
         second_reads()
         warm_reads()
+        gate()
         unmount(process)
         process = mount()
         memory()

@@ -5,6 +5,8 @@
 #     SEALED_BIN=BUILD/bin tests/bench/run.sh [OUT.jsonl]     root; a release build; default OUT: BUILD/bench.jsonl
 #
 # Medians of one run, measured in turns with what they are compared with, so that a busy machine weighs on both. Nothing is asserted.
+# The kernel tells of execve(2), which spares opens a look at the caller, in the first network namespace only.
+export SEALED_NET=host
 . "$(dirname "$0")/../it/lib.sh"
 . "$HERE/stack.sh"
 OUT=$(realpath -m "${1:-$BIN/../bench.jsonl}")
@@ -28,6 +30,20 @@ mkdir "$DIR/bare"
 spawn bare "$TESTBIN/bare_fuse" "$DIR/bare" "correct horse"
 on_exit "umount -l $DIR/bare"
 wait_for 10 "the bare mount" mountpoint -q "$DIR/bare"
+# The same file with nothing recorded and no rule, with each open recorded, and with rules that look at the caller.
+mkdir "$DIR/gate" "$DIR/audit"
+printf 'sealed.0.correct horse' >"$DIR/gate/secret"
+for kind in off audited ruled; do
+    mkdir "$DIR/gate-$kind"
+    case $kind in
+    off) printf '[audit]\npolicy = off\n' ;;
+    audited) printf '[audit]\njournal = no\nfile = %s/audit/log\n' "$DIR" ;;
+    ruled) printf '[audit]\npolicy = off\n[rule:bench]\nverdict = allow\ncgroup = /**\nexe = **/bench_open\n' ;;
+    esac >"$DIR/gate-$kind.conf"
+    spawn "gate_$kind" "$TESTBIN/sealedfs_fake" -f -o "config=$DIR/gate-$kind.conf,ttl=1h" "$DIR/gate" "$DIR/gate-$kind"
+    on_exit "umount -l $DIR/gate-$kind"
+    wait_for 10 "the mount gate-$kind" mountpoint -q "$DIR/gate-$kind"
+done
 for program in sealed sealedfs sealed-attestd sealed-kbs; do strip -o "$DIR/$program.stripped" "$BIN/$program"; done
 on_exit "umount -l $MNT"
 PIDS="attestd=$PID_attestd kbs-front=$PID_kbs" /usr/bin/python3 "$HERE/../bench/measure.py"
