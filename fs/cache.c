@@ -389,6 +389,18 @@ struct lease *cache_refused(
     return lease;
 }
 
+void cache_each(struct cache *cache, cache_each_fn *fn, void *arg)
+{
+    const struct entry *entry;
+    int64_t now = loop_now_ms();
+    pthread_mutex_lock(&cache->lock);
+    TAILQ_FOREACH(entry, &cache->holding, link)
+    if (has_lease(state_of(entry, now)))
+        fn(arg, entry->lease, entry->blob, entry->fresh_until_ms - entry->lease->taken_ms,
+            entry->until_ms - entry->lease->taken_ms);
+    pthread_mutex_unlock(&cache->lock);
+}
+
 /* -- letting go ---------------------------------------------------------------------------------- */
 
 int64_t cache_sweep(struct cache *cache)

@@ -66,6 +66,12 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
 struct lease *cache_refused(
     struct cache *cache, const char *path, struct blob *blob, struct err *err, bool *ret_first);
 
+/* With each plaintext that may be served, under the lock: `fn` must not call the cache. How long it is fresh, and how long it is
+ * kept at all, both counted from lease->taken_ms. */
+typedef void cache_each_fn(
+    void *arg, struct lease *lease, const struct blob *blob, int64_t fresh_ms, int64_t limit_ms);
+void cache_each(struct cache *cache, cache_each_fn *fn, void *arg);
+
 /* Wipes what is past its time. Milliseconds until the next one is, -1 when nothing is kept. */
 int64_t cache_sweep(struct cache *cache);
 /* Wipes what was used longest ago, until half of the memory is free: for when there is no more of it to lock. False: nothing was kept. */

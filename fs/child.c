@@ -31,9 +31,10 @@ static bool place_fds(const int *fds, int count)
     return true;
 }
 
-static void execute(const struct child_conf *conf, pid_t monitor)
+static void execute(const struct child_conf *conf, pid_t monitor, const int *fds)
 {
-    char mode[48];
+    char mode[64];
+    unsigned there = 0;
     char nothing[] = "";
     char *argv[WORDS_MAX + MOUNTS_MAX + 3] = {conf->argv[0], mode};
     size_t count = 2;
@@ -41,7 +42,9 @@ static void execute(const struct child_conf *conf, pid_t monitor)
         argv[count++] = mounted_is_on(&conf->mounts[i]) ? conf->mounts[i].mountpoint : nothing;
     for (char *const *word = conf->argv + 1; *word && count < ARRAY_LEN(argv) - 1; word++)
         argv[count++] = *word;
-    snprintf(mode, sizeof mode, "--worker=%d:%zu", (int)monitor, conf->mount_count);
+    for (int fd = 0; fd < WORKER_MOUNTS; fd++)
+        there |= fds[fd] >= 0 ? 1u << fd : 0;
+    snprintf(mode, sizeof mode, "--worker=%d:%x:%zu", (int)monitor, there, conf->mount_count);
     execv("/proc/self/exe", argv);
 }
 
@@ -53,6 +56,10 @@ static void become_worker(const struct child_conf *conf, pid_t monitor, int requ
         fds[i] = -1;
     fds[WORKER_REQUESTS] = requests;
     fds[WORKER_EVENTS] = events;
+    fds[WORKER_CONF] = conf->conf_fd;
+    fds[WORKER_PREDECESSOR] = conf->predecessor_fd;
+    for (size_t i = 0; i < LISTENER_COUNT; i++)
+        fds[WORKER_LISTENERS + i] = conf->listeners[i];
     for (size_t i = 0; i < conf->mount_count; i++) {
         fds[worker_fuse_fd(i)] = conf->mounts[i].fuse_fd;
         fds[worker_table_fd(i)] = conf->mounts[i].table_fd;
@@ -60,7 +67,7 @@ static void become_worker(const struct child_conf *conf, pid_t monitor, int requ
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
     if (place_fds(fds, worker_fuse_fd(conf->mount_count)))
-        execute(conf, monitor);
+        execute(conf, monitor, fds);
     _exit(127);
 }
 

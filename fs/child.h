@@ -2,9 +2,9 @@
 /*
  * The worker's process as the monitor holds it: this program executed anew as
  *
- *     sealedfs --worker=PID:COUNT MOUNTPOINT… OPTIONS-AND-OPERANDS-OF-THE-MONITOR
+ *     sealedfs --worker=PID:FDS:COUNT MOUNTPOINT… OPTIONS-AND-OPERANDS-OF-THE-MONITOR
  *
- * with PID the monitor's, and COUNT mount points (an empty word for one that is unmounted), since the worker must not look at
+ * with PID the monitor's, FDS a set (hexadecimal, bit n: descriptor n) of what is there below WORKER_MOUNTS, and COUNT mount points (an empty word for one that is unmounted), since the worker must not look at
  * a mount point itself: it would wait for its own answer. Its descriptors lie at the numbers below.
  */
 #pragma once
@@ -17,8 +17,18 @@
 enum worker_fd {
     WORKER_REQUESTS = 3,
     WORKER_EVENTS = 4,
-    WORKER_MOUNTS = 8 /* two for each mount: /dev/fuse, node table */
+    WORKER_CONF = 5,        /* text of the configuration; not there: the defaults */
+    WORKER_PREDECESSOR = 6, /* what it hands over; not there: nothing */
+    WORKER_LISTENERS = 8,   /* sockets that outlive workers, by enum listener; not there: none */
+    WORKER_MOUNTS = 16      /* two for each mount: /dev/fuse, node table */
 };
+
+enum listener { LISTENER_CONTROL, LISTENER_METRICS, LISTENER_CREDENTIALS, LISTENER_COUNT };
+
+static inline int worker_fd_of(unsigned fds, int fd)
+{
+    return fds >> fd & 1 ? fd : -1;
+}
 
 static inline int worker_fuse_fd(size_t mount)
 {
@@ -33,7 +43,10 @@ static inline int worker_table_fd(size_t mount)
 struct child_conf {
     char *const *argv; /* of the monitor */
     const struct mounted *mounts;
-    size_t mount_count; /* at most MOUNTS_MAX */
+    size_t mount_count;            /* at most MOUNTS_MAX */
+    int conf_fd;                   /* -1: none */
+    int predecessor_fd;            /* -1: none */
+    int listeners[LISTENER_COUNT]; /* -1: none */
 };
 
 struct child {

@@ -13,6 +13,8 @@
  *     {"op":"flush"}                            {"ok":true,"flushed":N}; drops cached secrets and kept keys; with "token":true also
  *                                               the token and its key
  *     {"op":"status"}                           {"ok":true,"status":{…}}
+ *     {"op":"reload"}                           {"ok":true} when the new configuration is in use; root only; answered by the monitor
+ *     {"op":"upgrade","discard":false}          the same with the program that is on disk now; discard: nothing is taken over
  *     any refusal                               {"ok":false,"code":"denied-policy","message":"…","ref":"…"}
  *
  * An explanation: {"id","path","time","code","class","message","kbs_ref",

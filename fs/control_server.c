@@ -311,6 +311,28 @@ static bool op_explain(struct peer *peer, const json_t *request, int fd, struct 
            peer_answer_named(peer, "explanation", explanation, err);
 }
 
+/* The monitor answers, on the same connection, when it is done: this process may be gone by then. */
+static bool ask_renewal(struct peer *peer, enum worker_renewal what, struct err *err)
+{
+    struct worker *renewer = peer->server->conf.renewer;
+    if (!renewer)
+        return err_set(err, ERR_NOTFOUND, "this agent has no monitor");
+    return worker_ask_renewal(renewer, what, peer->fd, err);
+}
+
+static bool op_reload(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    (void)request, (void)fd;
+    return ask_renewal(peer, WORKER_RELOAD, err);
+}
+
+static bool op_upgrade(struct peer *peer, const json_t *request, int fd, struct err *err)
+{
+    bool discard = json_is_true(json_object_get(request, "discard"));
+    (void)fd;
+    return ask_renewal(peer, discard ? WORKER_UPGRADE_DISCARD : WORKER_UPGRADE, err);
+}
+
 static const struct control_op control_ops[] = {
     {"get", false, op_get},
     {"unseal", false, op_unseal},
@@ -319,6 +341,8 @@ static const struct control_op control_ops[] = {
     {"explain", false, op_explain},
     {"flush", false, op_flush},
     {"status", false, op_status},
+    {"reload", true, op_reload},
+    {"upgrade", true, op_upgrade},
 };
 
 static bool peer_run(struct peer *peer, struct bytes message, int fd, struct err *err)

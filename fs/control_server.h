@@ -18,7 +18,8 @@ struct control_conf {
     int listen_fd;     /* from control_listen; the server owns it from here on */
     const uid_t *uids; /* who may use it besides root and the worker's own uid */
     size_t uid_count;
-    int64_t timeout_ms; /* of one operation */
+    int64_t timeout_ms;     /* of one operation */
+    struct worker *renewer; /* gives reload and upgrade on; NULL: nobody can. Borrowed */
 };
 
 /* Binds the socket; made before privilege is dropped. Everybody may connect (the uids that may are

@@ -321,18 +321,22 @@ bool credentials_directory(const struct conf_unit_credential *item, char ret_pat
 bool credentials_bind(const struct sealedfs_conf *conf, int *ret_fd, struct err *err)
 {
     auto_free char *copy = strdup(conf->credentials.socket);
-    auto_fd int fd = -1;
-    if (conf->unit_credentials.count == 0) {
-        *ret_fd = -1;
-        return true;
-    }
     if (!copy)
         return err_nomem(err);
     /* Root alone may connect; SO_PEERCRED is asked all the same. */
     return (file_make_dirs(dirname(copy), 0755, err) &&
-               ipc_listen_stream(conf->credentials.socket, 0600, &fd, err) &&
-               keeper_start(conf->mount.user, fd, ret_fd, err)) ||
+               ipc_listen_stream(conf->credentials.socket, 0600, ret_fd, err)) ||
            err_wrap(err, "[credentials] socket");
+}
+
+bool credentials_keep(const struct sealedfs_conf *conf, int listen_fd, int *ret_fd, struct err *err)
+{
+    auto_fd int fd = listen_fd;
+    if (fd < 0) {
+        *ret_fd = -1;
+        return true;
+    }
+    return keeper_start(conf->mount.user, fd, ret_fd, err) || err_wrap(err, "[credentials] socket");
 }
 
 bool credentials_start(struct loop *loop, const struct sealedfs_conf *conf, int keeper_fd,

@@ -20,9 +20,12 @@ struct credentials;
 
 /* The directory of the sealed string, which the worker must be able to open files in; false: the resource is none of files. */
 bool credentials_directory(const struct conf_unit_credential *item, char ret_path[PATH_MAX]);
-/* As root, before threads and secrets: binds the socket and starts the keeper. *ret_fd = -1: the configuration has no credentials. */
+/* In the monitor: binds the socket, which outlives workers. */
 bool credentials_bind(const struct sealedfs_conf *conf, int *ret_fd, struct err *err) MUST_CHECK;
-/* `keeper_fd` from credentials_bind, owned from here on; conf and resolver are borrowed. When the keeper dies the loop is stopped: the
+/* In the worker, as root, before threads and secrets: starts the keeper on it. Takes `listen_fd`; -1: *ret_fd is -1 as well. */
+bool credentials_keep(const struct sealedfs_conf *conf, int listen_fd, int *ret_fd, struct err *err)
+    MUST_CHECK;
+/* `keeper_fd` from credentials_keep, owned from here on; conf and resolver are borrowed. When the keeper dies the loop is stopped: the
  * worker's successor has a new one. */
 bool credentials_start(struct loop *loop, const struct sealedfs_conf *conf, int keeper_fd,
     struct resolver *resolver, struct credentials **ret_credentials, struct err *err) MUST_CHECK;

@@ -134,6 +134,27 @@ void handles_revoke(struct handles *handles)
     }
 }
 
+void handles_each(struct handles *handles,
+    void (*fn)(void *arg, uint64_t fh, const struct handle *handle), void *arg)
+{
+    for (uint32_t slot = 0; slot < handles->table->handle_high; slot++)
+        if (handles->held[slot].node != 0 && handles->table->handles[slot].fh != 0)
+            fn(arg, handles->table->handles[slot].fh, &handles->held[slot]);
+}
+
+/* Unlike handle_adopt without regard to what has become of the file since: it is the very one that was open. */
+bool handle_restore(
+    struct handles *handles, uint64_t fh, struct pin *pin, struct lease *lease, uint64_t *ret_node)
+{
+    struct handle_record record;
+    if (!handle_orphan(handles, fh, &record) || record.revoked || record.dev != pin->st.st_dev ||
+        record.ino != pin->st.st_ino || record.length != (lease ? (int64_t)lease->len : -1))
+        return false;
+    hold(&handles->held[nodetable_slot(fh)], record.node, pin, lease);
+    *ret_node = record.node;
+    return true;
+}
+
 size_t handles_count(struct handles *handles)
 {
     pthread_mutex_lock(&handles->lock);

@@ -39,4 +39,10 @@ void handle_close(
     struct handles *handles, uint64_t fh, uint64_t *ret_node, bool *ret_held, bool *ret_sealed);
 /* Whatever is open of sealed files now is revoked. */
 void handles_revoke(struct handles *handles);
+/* With each that is held by this worker. For a successor, when nothing is served any more. */
+void handles_each(struct handles *handles,
+    void (*fn)(void *arg, uint64_t fh, const struct handle *handle), void *arg);
+/* An orphan takes up what its worker handed over. False, and nothing happens, unless the file and the length are those of its record. */
+bool handle_restore(
+    struct handles *handles, uint64_t fh, struct pin *pin, struct lease *lease, uint64_t *ret_node);
 size_t handles_count(struct handles *handles);

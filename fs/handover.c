@@ -10,19 +10,19 @@
 
 /* -- the old worker ------------------------------------------------------------------------------ */
 
-/* Numbers of the plaintexts that went over already, by open addressing; never full by more than half. */
+/* Numbers of the leases that went over already, by open addressing; never full by more than half. */
 struct handover {
     int fd;
-    struct secret **seen; /* borrowed */
+    struct lease **seen; /* borrowed */
     uint32_t *numbers;
     size_t slots, count;
     bool failed; /* nothing more is sent: the connection is out of step */
 };
 
-static size_t slot_of(const struct handover *handover, const struct secret *plaintext)
+static size_t slot_of(const struct handover *handover, const struct lease *lease)
 {
-    size_t slot = ((uintptr_t)plaintext >> 4) * UINT64_C(0x9e3779b97f4a7c15) % handover->slots;
-    while (handover->seen[slot] && handover->seen[slot] != plaintext)
+    size_t slot = ((uintptr_t)lease >> 4) * UINT64_C(0x9e3779b97f4a7c15) % handover->slots;
+    while (handover->seen[slot] && handover->seen[slot] != lease)
         slot = (slot + 1) % handover->slots;
     return slot;
 }
@@ -31,7 +31,7 @@ static bool grow(struct handover *handover, struct err *err)
 {
     struct handover bigger = *handover;
     bigger.slots = handover->slots ? 2 * handover->slots : 1024;
-    bigger.seen = calloc(bigger.slots, sizeof(struct secret *));
+    bigger.seen = calloc(bigger.slots, sizeof(struct lease *));
     bigger.numbers = calloc(bigger.slots, sizeof *bigger.numbers);
     if (!bigger.seen || !bigger.numbers) {
         free(bigger.seen);
@@ -82,63 +82,83 @@ static bool send_item(int fd, const struct handover_item *item, const int *file_
            ipc_send(fd, buf_bytes(&message), file_fd, file_fd ? 1 : 0, err);
 }
 
-static bool give_plain(
-    struct handover *handover, struct secret *plaintext, uint32_t *ret_number, struct err *err)
+static void put_text(char *out, size_t size, const char *text)
+{
+    size_t len = strnlen(text, size - 1);
+    memcpy(out, text, len);
+    out[len] = '\0';
+}
+
+static bool send_lease(
+    struct handover *handover, struct lease *lease, struct secret *plaintext, struct err *err)
+{
+    int64_t age = loop_now_ms() - lease->taken_ms;
+    struct handover_item item = {.kind = HANDOVER_LEASE,
+        .age_ms = age > 0 ? age : 0,
+        .length = (uint32_t)secret_len(plaintext)};
+    put_text(item.path, sizeof item.path, lease_path(lease));
+    put_text(item.resource, sizeof item.resource, lease->resource);
+    return send_item(handover->fd, &item, NULL, err) &&
+           ipc_send_secret(handover->fd, plaintext, err);
+}
+
+/* *ret_given = false: it is revoked. */
+static bool give_lease(struct handover *handover, struct lease *lease, uint32_t *ret_number,
+    bool *ret_given, struct err *err)
 {
     if (2 * handover->count >= handover->slots && !grow(handover, err))
         return false;
-    size_t slot = slot_of(handover, plaintext);
+    size_t slot = slot_of(handover, lease);
     if (!handover->seen[slot]) {
-        struct handover_item item = {
-            .kind = HANDOVER_PLAIN, .length = (uint32_t)secret_len(plaintext)};
-        if (!send_item(handover->fd, &item, NULL, err) ||
-            !ipc_send_secret(handover->fd, plaintext, err))
+        auto_secret *plaintext = lease_secret(lease);
+        *ret_given = plaintext != NULL;
+        if (!plaintext)
+            return true;
+        if (!send_lease(handover, lease, plaintext, err))
             return false;
-        handover->seen[slot] = plaintext;
+        handover->seen[slot] = lease;
         handover->numbers[slot] = (uint32_t)handover->count++;
     }
+    *ret_given = true;
     *ret_number = handover->numbers[slot];
     return true;
 }
 
-static void put_path(struct handover_item *item, const char *path)
-{
-    size_t len = strnlen(path, sizeof item->path - 1);
-    memcpy(item->path, path, len);
-    item->path[len] = '\0';
-}
-
 static bool give_kept(struct handover *handover, struct handover_item *item, struct bytes text,
-    struct secret *plaintext, struct err *err)
+    struct lease *lease, struct err *err)
 {
     auto_secret *copy = NULL; /* of public text: the transport takes no other type */
-    return secret_copy(text, &copy, err) && give_plain(handover, plaintext, &item->number, err) &&
-           send_item(handover->fd, item, NULL, err) && ipc_send_secret(handover->fd, copy, err);
+    bool given;
+    if (!give_lease(handover, lease, &item->number, &given, err))
+        return false;
+    return !given || (secret_copy(text, &copy, err) && send_item(handover->fd, item, NULL, err) &&
+                         ipc_send_secret(handover->fd, copy, err));
 }
 
-bool handover_give_kept(struct handover *handover, const char *path, bool is_name,
-    struct bytes text, int64_t age_ms, struct secret *plaintext, struct err *err)
+bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_name,
+    struct bytes text, int64_t fresh_ms, int64_t limit_ms, struct err *err)
 {
     struct handover_item item = {.kind = HANDOVER_KEPT,
         .is_name = is_name,
-        .age_ms = age_ms > 0 ? age_ms : 0,
+        .fresh_ms = fresh_ms > 0 ? fresh_ms : 0,
+        .limit_ms = limit_ms > 0 ? limit_ms : 0,
         .length = (uint32_t)text.len};
-    put_path(&item, path);
     if (handover->failed)
         return err_set(err, ERR_UNREACH, "the handover has failed already");
-    handover->failed = !give_kept(handover, &item, text, plaintext, err);
+    handover->failed = !give_kept(handover, &item, text, lease, err);
     return !handover->failed;
 }
 
 bool handover_give_open(struct handover *handover, const char *mountpoint, uint64_t fh, int file_fd,
-    struct secret *plaintext, struct err *err)
+    struct lease *lease, struct err *err)
 {
-    struct handover_item item = {.kind = HANDOVER_OPEN, .fh = fh, .has_number = plaintext != NULL};
-    put_path(&item, mountpoint);
+    struct handover_item item = {.kind = HANDOVER_OPEN, .fh = fh, .has_number = lease != NULL};
+    bool given = true;
+    put_text(item.path, sizeof item.path, mountpoint);
     if (handover->failed)
         return err_set(err, ERR_UNREACH, "the handover has failed already");
-    handover->failed = (plaintext && !give_plain(handover, plaintext, &item.number, err)) ||
-                       !send_item(handover->fd, &item, &file_fd, err);
+    handover->failed = (lease && !give_lease(handover, lease, &item.number, &given, err)) ||
+                       (given && !send_item(handover->fd, &item, &file_fd, err));
     return !handover->failed;
 }
 
@@ -166,17 +186,17 @@ struct taking {
     int fd;
     int64_t deadline_ms;
     const struct handover_sink *sink;
-    struct secret **plains; /* NULL: left out */
-    size_t plain_count, plain_room;
+    struct lease **leases; /* NULL: left out */
+    size_t lease_count, lease_room;
     size_t memory; /* locked so far */
     struct handover_count count;
 };
 
 static void taking_done(struct taking *taking)
 {
-    for (size_t i = 0; i < taking->plain_count; i++)
-        secret_unref(taking->plains[i]);
-    free(taking->plains);
+    for (size_t i = 0; i < taking->lease_count; i++)
+        lease_unref(taking->leases[i]);
+    free(taking->leases);
 }
 
 static int time_left(const struct taking *taking)
@@ -212,60 +232,62 @@ static bool next_item(
     return true;
 }
 
-static bool keep_plain(struct taking *taking, struct secret *plaintext, struct err *err)
+static bool keep_lease(struct taking *taking, struct lease *lease, struct err *err)
 {
-    if (taking->plain_count == taking->plain_room) {
-        size_t room = taking->plain_room ? 2 * taking->plain_room : 1024;
-        struct secret **grown = reallocarray(taking->plains, room, sizeof(struct secret *));
+    if (taking->lease_count == taking->lease_room) {
+        size_t room = taking->lease_room ? 2 * taking->lease_room : 1024;
+        struct lease **grown = reallocarray(taking->leases, room, sizeof(struct lease *));
         if (!grown)
             return err_nomem(err);
-        taking->plains = grown;
-        taking->plain_room = room;
+        taking->leases = grown;
+        taking->lease_room = room;
     }
-    taking->plains[taking->plain_count++] = plaintext;
+    taking->leases[taking->lease_count++] = lease;
     return true;
 }
 
-static bool take_plain(struct taking *taking, const struct handover_item *item, struct err *err)
+static bool take_lease(struct taking *taking, const struct handover_item *item, struct err *err)
 {
+    const struct handover_sink *sink = taking->sink;
     auto_secret *plaintext = NULL;
+    auto_lease *lease = NULL;
     if (!ipc_receive_secret(taking->fd, item->length, time_left(taking), &plaintext, err))
         return false;
     size_t cost = secret_cost(plaintext);
-    if (taking->memory + cost > taking->sink->memory)
-        secret_unref(take_ptr(plaintext));
-    else
-        taking->memory += cost;
-    if (!keep_plain(taking, plaintext, err))
+    if (taking->memory + cost <= sink->memory)
+        lease = sink->lease(sink->arg, item->path, item->resource, item->age_ms, plaintext);
+    if (!keep_lease(taking, lease, err))
         return false;
-    (void)take_ptr(plaintext);
+    taking->memory += lease ? cost : 0;
+    (void)take_ptr(lease);
     return true;
 }
 
-static bool find_plain(struct taking *taking, const struct handover_item *item,
-    struct secret **ret_plaintext, struct err *err)
+/* *ret_lease NULL: it was left out, or none is named. */
+static bool find_lease(struct taking *taking, const struct handover_item *item,
+    struct lease **ret_lease, struct err *err)
 {
-    *ret_plaintext = NULL;
+    *ret_lease = NULL;
     if (!item->has_number)
         return true;
-    if (item->number >= taking->plain_count)
-        return err_set(err, ERR_FORMAT, "handover names plaintext %u of %zu", item->number,
-            taking->plain_count);
-    *ret_plaintext = taking->plains[item->number];
-    taking->count.left_out += *ret_plaintext == NULL;
+    if (item->number >= taking->lease_count)
+        return err_set(
+            err, ERR_FORMAT, "handover names lease %u of %zu", item->number, taking->lease_count);
+    *ret_lease = taking->leases[item->number];
+    taking->count.left_out += *ret_lease == NULL;
     return true;
 }
 
 static bool take_kept(struct taking *taking, const struct handover_item *item, struct err *err)
 {
-    struct secret *plaintext;
+    struct lease *lease;
     auto_secret *text = NULL;
-    if (!find_plain(taking, item, &plaintext, err) ||
+    if (!find_lease(taking, item, &lease, err) ||
         !ipc_receive_secret(taking->fd, item->length, time_left(taking), &text, err))
         return false;
-    if (plaintext) {
-        taking->sink->kept(taking->sink->arg, item->path, item->is_name, secret_bytes(text),
-            item->age_ms, plaintext);
+    if (lease) {
+        taking->sink->kept(taking->sink->arg, lease, item->is_name, secret_bytes(text),
+            item->fresh_ms, item->limit_ms);
         taking->count.kept++;
     }
     return true;
@@ -275,11 +297,11 @@ static bool take_open(
     struct taking *taking, const struct handover_item *item, int file_fd, struct err *err)
 {
     auto_fd int file = file_fd;
-    struct secret *plaintext;
-    if (!find_plain(taking, item, &plaintext, err))
+    struct lease *lease;
+    if (!find_lease(taking, item, &lease, err))
         return false;
-    if (plaintext || !item->has_number) {
-        taking->sink->open(taking->sink->arg, item->path, item->fh, take_fd(file), plaintext);
+    if (lease || !item->has_number) {
+        taking->sink->open(taking->sink->arg, item->path, item->fh, take_fd(file), lease);
         taking->count.open++;
     }
     return true;
@@ -289,8 +311,8 @@ static bool take_item(
     struct taking *taking, const struct handover_item *item, int file_fd, struct err *err)
 {
     switch (item->kind) {
-    case HANDOVER_PLAIN:
-        return take_plain(taking, item, err);
+    case HANDOVER_LEASE:
+        return take_lease(taking, item, err);
     case HANDOVER_KEPT:
         return take_kept(taking, item, err);
     case HANDOVER_OPEN:

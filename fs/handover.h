@@ -5,31 +5,33 @@
  * stays what it was. Binary messages (big-endian, crypt/base/pack.h), plaintext and sealed strings as secret packets (crypt/base/ipc.h):
  *
  *     message   u8 version=1, u8 kind, then
- *     PLAIN     u32 length, then so many bytes: a plaintext; numbered 0, 1, 2… in this order
- *     KEPT      block path, u8 is a name, u64 age in ms, u32 number, u32 length, then so many bytes: the sealed string (or the name)
+ *     LEASE     block path, text resource, u64 age in ms, u32 length, then so many bytes: a plaintext; numbered 0, 1, 2… in this order
+ *     KEPT      u32 number, u8 is a name, u64 fresh in ms, u64 limit in ms (both from the start of its age), u32 length, then so many
+ *               bytes: the sealed string (or the name)
  *     OPEN      block mount point, u64 fh, u32 number + 1 (0: not a sealed file); a descriptor of the source file beside it
  *     END
  *     TAKEN     the successor's only message. From then on it answers the kernel, and the old worker must not.
  *
  * Trust: the successor believes the old worker as far as that could have gone anyway. Whoever held the old one could have
  * answered every open itself; through this door it can plant a plaintext under a path and a string for no longer than one time to live
- * (ages count from the handover on), and under files that are open now until they are closed. It cannot name a file that the kernel has not open,
+ * (of the new configuration), and under files that are open now until they are closed. It cannot name a file that the kernel has not open,
  * exchange the file behind a handle (identity is compared), block a thread (regular files only), or take memory without end. Where
  * that is too much, after a hole has been closed say, `sealed upgrade --discard` takes nothing over.
  */
 #pragma once
 
 #include "crypt/base/pack.h"
-#include "crypt/base/secret.h"
+#include "fs/lease.h"
 #include "fs/path.h"
 
 /* For the whole of it; the calls of the mount wait meanwhile. */
 #define HANDOVER_MS 20000
 /* Messages that a successor takes; what a worker can have is less. */
-#define HANDOVER_ITEMS_MAX 400000u
+#define HANDOVER_ITEMS_MAX     400000u
+#define HANDOVER_RESOURCE_SIZE 2048u
 
 enum handover_kind {
-    HANDOVER_PLAIN = 1,
+    HANDOVER_LEASE = 1,
     HANDOVER_KEPT,
     HANDOVER_OPEN,
     HANDOVER_END,
@@ -39,12 +41,13 @@ enum handover_kind {
 
 struct handover_item {
     enum handover_kind kind;
-    char path[PATH_SIZE]; /* KEPT: the file's; OPEN: the mount point */
+    char path[PATH_FULL_SIZE]; /* LEASE: the file's; OPEN: the mount point */
+    char resource[HANDOVER_RESOURCE_SIZE];
     bool is_name;
-    int64_t age_ms;
+    int64_t age_ms, fresh_ms, limit_ms;
     uint64_t fh;
     bool has_number;
-    uint32_t number; /* of the plaintext */
+    uint32_t number; /* of the lease */
     uint32_t length; /* of what follows */
 };
 
@@ -60,12 +63,12 @@ struct handover;
 bool handover_new(int fd, struct handover **ret_handover, struct err *err) MUST_CHECK;
 void handover_free(struct handover *handover);
 DEFINE_AUTO(struct handover, handover_free);
-/* A plaintext that several share goes over once. */
-bool handover_give_kept(struct handover *handover, const char *path, bool is_name,
-    struct bytes text, int64_t age_ms, struct secret *plaintext, struct err *err) MUST_CHECK;
-/* `plaintext` NULL: not a sealed file. */
+/* A lease that several hold goes over once; one that is revoked does not. */
+bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_name,
+    struct bytes text, int64_t fresh_ms, int64_t limit_ms, struct err *err) MUST_CHECK;
+/* `lease` NULL: not a sealed file. */
 bool handover_give_open(struct handover *handover, const char *mountpoint, uint64_t fh, int file_fd,
-    struct secret *plaintext, struct err *err) MUST_CHECK;
+    struct lease *lease, struct err *err) MUST_CHECK;
 /* Says END and waits for TAKEN, also after something could not be given: the successor may have had enough. False: it
  * has not taken over and never will. */
 bool handover_finish(struct handover *handover, struct err *err) MUST_CHECK;
@@ -74,18 +77,19 @@ bool handover_finish(struct handover *handover, struct err *err) MUST_CHECK;
 
 /* What is borrowed lives for the call; a failure of one of these is that of one item and stops nothing. */
 struct handover_sink {
-    void (*kept)(void *arg, const char *path, bool is_name, struct bytes text, int64_t age_ms,
+    /* A new lease, or NULL: what names it is left out then. */
+    struct lease *(*lease)(void *arg, const char *path, const char *resource, int64_t age_ms,
         struct secret *plaintext);
-    /* `file_fd` is the sink's from here on: of any kind, unchecked. */
-    void (*open)(
-        void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct secret *plaintext);
+    void (*kept)(void *arg, struct lease *lease, bool is_name, struct bytes text, int64_t fresh_ms,
+        int64_t limit_ms); /* `file_fd` is the sink's from here on: of any kind, unchecked. */
+    void (*open)(void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease);
     void *arg;
     size_t memory; /* locked memory for plaintexts, in bytes: what is beyond is left out */
 };
 
 struct handover_count {
     size_t kept, open;
-    size_t left_out; /* named a plaintext that was not taken for want of memory */
+    size_t left_out; /* named a lease that was not taken, for want of memory as a rule */
 };
 
 /* Up to END. A failure (the peer breaks the protocol, is too slow, or is gone) leaves what came until then in the sink. */

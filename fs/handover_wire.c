@@ -4,6 +4,8 @@
 #include "fs/handover.h"
 
 #define VERSION 1
+/* Milliseconds: far above any that can be configured, far below where sums overflow. */
+#define TIME_MAX ((uint64_t)1 << 48)
 
 bool handover_encode(const struct handover_item *item, struct buf *out, struct err *err)
 {
@@ -11,14 +13,17 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
     pack_put_u8(&writer, VERSION);
     pack_put_u8(&writer, (uint8_t)item->kind);
     switch (item->kind) {
-    case HANDOVER_PLAIN:
+    case HANDOVER_LEASE:
+        pack_put_block(&writer, bytes_str(item->path));
+        pack_put_text(&writer, item->resource);
+        pack_put_u64(&writer, (uint64_t)item->age_ms);
         pack_put_u32(&writer, item->length);
         break;
     case HANDOVER_KEPT:
-        pack_put_block(&writer, bytes_str(item->path));
-        pack_put_u8(&writer, item->is_name);
-        pack_put_u64(&writer, (uint64_t)item->age_ms);
         pack_put_u32(&writer, item->number);
+        pack_put_u8(&writer, item->is_name);
+        pack_put_u64(&writer, (uint64_t)item->fresh_ms);
+        pack_put_u64(&writer, (uint64_t)item->limit_ms);
         pack_put_u32(&writer, item->length);
         break;
     case HANDOVER_OPEN:
@@ -34,9 +39,9 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
 }
 
 /* An absolute path is bytes, not UTF-8. */
-static void get_path(struct pack_reader *in, char out[PATH_SIZE])
+static void get_path(struct pack_reader *in, char *out, size_t size)
 {
-    struct bytes path = pack_get_block(in, PATH_SIZE - 1);
+    struct bytes path = pack_get_block(in, size - 1);
     if (path.len == 0 || path.data[0] != '/' || memchr(path.data, '\0', path.len)) {
         in->failed = true;
         return;
@@ -52,23 +57,38 @@ static void get_length(struct pack_reader *in, struct handover_item *item)
         in->failed = true;
 }
 
+static int64_t get_time(struct pack_reader *in)
+{
+    uint64_t ms = pack_get_u64(in);
+    if (ms > TIME_MAX)
+        in->failed = true;
+    return (int64_t)ms;
+}
+
+static void get_lease(struct pack_reader *in, struct handover_item *item)
+{
+    get_path(in, item->path, sizeof item->path);
+    pack_get_text(in, item->resource, sizeof item->resource);
+    item->age_ms = get_time(in);
+    get_length(in, item);
+}
+
 static void get_kept(struct pack_reader *in, struct handover_item *item)
 {
-    get_path(in, item->path);
-    uint8_t is_name = pack_get_u8(in);
-    uint64_t age = pack_get_u64(in);
-    item->is_name = is_name == 1;
-    item->age_ms = (int64_t)age;
     item->has_number = true;
     item->number = pack_get_u32(in);
+    uint8_t is_name = pack_get_u8(in);
+    item->is_name = is_name == 1;
+    item->fresh_ms = get_time(in);
+    item->limit_ms = get_time(in);
     get_length(in, item);
-    if (is_name > 1 || age > INT64_MAX)
+    if (is_name > 1)
         in->failed = true;
 }
 
 static void get_open(struct pack_reader *in, struct handover_item *item)
 {
-    get_path(in, item->path);
+    get_path(in, item->path, sizeof item->path);
     item->fh = pack_get_u64(in);
     uint32_t number = pack_get_u32(in);
     item->has_number = number > 0;
@@ -83,11 +103,11 @@ bool handover_decode(struct bytes message, struct handover_item *ret_item, struc
     if (!in.failed && version != VERSION)
         return err_set(
             err, ERR_FORMAT, "handover of version %u; this is version %d", version, VERSION);
-    if (!in.failed && (kind < HANDOVER_PLAIN || kind > HANDOVER_KIND_MAX))
+    if (!in.failed && (kind < HANDOVER_LEASE || kind > HANDOVER_KIND_MAX))
         return err_set(err, ERR_FORMAT, "handover of kind %u, which does not exist", kind);
     item.kind = (enum handover_kind)kind;
-    if (kind == HANDOVER_PLAIN)
-        get_length(&in, &item);
+    if (kind == HANDOVER_LEASE)
+        get_lease(&in, &item);
     else if (kind == HANDOVER_KEPT)
         get_kept(&in, &item);
     else if (kind == HANDOVER_OPEN)

@@ -106,6 +106,11 @@ void lease_unref(struct lease *lease)
     lease_free(lease);
 }
 
+const char *lease_path(const struct lease *lease)
+{
+    return lease->inner->path;
+}
+
 struct secret *lease_secret(struct lease *lease)
 {
     pthread_mutex_lock(&lease->inner->lock);

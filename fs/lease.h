@@ -39,6 +39,8 @@ void lease_unref(struct lease *lease); /* NULL is fine */
 DEFINE_AUTO(struct lease, lease_unref);
 #define auto_lease AUTO(lease_unref) struct lease
 
+/* In normal form. Lives as long as the lease. */
+const char *lease_path(const struct lease *lease);
 /* A reference, for one answer; NULL: it was revoked. */
 struct secret *lease_secret(struct lease *lease);
 bool lease_is_revoked(struct lease *lease);

@@ -65,7 +65,13 @@ enum monitor_event_kind {
     MONITOR_STOP,      /* monitor: answer what waits and say STOPPED */
     MONITOR_STOPPED,   /* worker */
     MONITOR_TOKEN, /* worker: run token_command of broker number `mount`, its output into the descriptor beside this */
-    MONITOR_EVENT_MAX = MONITOR_TOKEN
+    MONITOR_FREEZE, /* monitor: read no more requests, and say so */
+    MONITOR_FROZEN, /* worker: nothing is under way that a successor would not get from the kernel */
+    MONITOR_THAW,   /* monitor: there is no successor, go on */
+    MONITOR_RELIEVE, /* monitor: give all to the successor at the descriptor beside this, then end (fs/handover.h) */
+    MONITOR_RELOAD, /* worker: somebody on the control socket asks; who waits for the answer is the descriptor beside this */
+    MONITOR_UPGRADE, /* worker: the same; message "discard": the successor shall take nothing over */
+    MONITOR_EVENT_MAX = MONITOR_UPGRADE
 };
 
 struct monitor_event {

@@ -110,6 +110,15 @@ bool mount_fuse(
     return true;
 }
 
+bool mount_device_of(int fd, dev_t *ret_device)
+{
+    struct statx stx;
+    if (statx(fd, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_TYPE, &stx) < 0)
+        return false;
+    *ret_device = makedev(stx.stx_dev_major, stx.stx_dev_minor);
+    return true;
+}
+
 bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err)
 {
     struct statx stx;

@@ -19,5 +19,6 @@ bool mount_fuse(const char *source, const char *mountpoint, int *ret_fuse_fd, in
 bool mount_end(const char *mountpoint, int id, bool detach, struct err *err) MUST_CHECK;
 /* Whether a file is on a mount of sealedfs; nobody is asked, so not even one that waits for the caller. */
 bool mount_is_ours(int fd, bool *ret_ours, struct err *err) MUST_CHECK;
+bool mount_device_of(int fd, dev_t *ret_device) MUST_CHECK;
 /* Of the mount's file system, without asking whoever serves it. */
 bool mount_device(const char *mountpoint, dev_t *ret_device, struct err *err) MUST_CHECK;

@@ -10,6 +10,7 @@
 #include "fs/namespace.h"
 #include "fs/nodetable.h"
 #include "fs/path.h"
+#include "fs/resume.h"
 
 static void close_fd(int *fd)
 {
@@ -48,6 +49,58 @@ bool mounted_prepare(
     *ret_mounted = mounted;
     mounted = (struct mounted)MOUNTED_INIT;
     return true;
+}
+
+static struct state_mount *find_left(const struct state *state, const char *path)
+{
+    for (size_t i = 0; i < state->mount_count; i++)
+        if (state->mounts[i].fuse_fd >= 0 && strcmp(state->mounts[i].path, path) == 0)
+            return &state->mounts[i];
+    return NULL;
+}
+
+bool mounted_resume(struct mounted *ret_mounted, const struct sealedfs_conf *conf, size_t mount,
+    struct state *state, struct err *err)
+{
+    AUTO_DONE(mounted_done) struct mounted mounted = MOUNTED_INIT;
+    bool is_trial = state->purpose == STATE_TRIAL;
+    auto_fd int point = -1;
+    if (!resume_open(state, conf->mounts.items[mount].path, &mounted.mountpoint, &point, err))
+        return err_wrap(err, "mount point");
+    struct state_mount *left = find_left(state, mounted.mountpoint);
+    /* A trial must not touch the frame that is in use. */
+    int frame_fd = left && !is_trial ? take_fd(left->frame_fd) : -1;
+    if (!left && !is_trial && !mount_clear_dead(mounted.mountpoint, err)) {
+        close_fd(&frame_fd);
+        return false;
+    }
+    if (!namespace_resume(conf, mount, frame_fd, state, &mounted.space, err))
+        return false;
+    const char *source = source_of(conf, mount);
+    mounted.source = strdup(source ? source : "sealedfs");
+    if (!mounted.source)
+        return err_nomem(err);
+    if (left) {
+        mounted.fuse_fd = take_fd(left->fuse_fd);
+        mounted.table_fd = take_fd(left->table_fd);
+        mounted.id = left->mount_id;
+        mounted.own = left->device;
+    }
+    *ret_mounted = mounted;
+    mounted = (struct mounted)MOUNTED_INIT;
+    return true;
+}
+
+bool mounted_leave(struct mounted *mounted, struct state_mount *left, struct err *err)
+{
+    *mounted = (struct mounted)MOUNTED_INIT;
+    mounted->mountpoint = strdup(left->path);
+    mounted->source = strdup("");
+    mounted->fuse_fd = take_fd(left->fuse_fd);
+    mounted->table_fd = take_fd(left->table_fd);
+    mounted->id = left->mount_id;
+    mounted->own = left->device;
+    return (mounted->mountpoint && mounted->source) || err_nomem(err);
 }
 
 bool mounted_check(const struct mounted *mounts, size_t count, struct err *err)

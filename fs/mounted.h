@@ -9,6 +9,7 @@
 #include <sys/types.h>
 
 #include "fs/sealedfs_conf.h"
+#include "fs/state.h"
 
 struct namespace;
 
@@ -31,6 +32,14 @@ struct mounted {
 /* conf.mounts[mount]. Opens its sources, makes its frame, and clears a dead mount of ours away. `conf` is borrowed. */
 bool mounted_prepare(struct mounted *ret_mounted, const struct sealedfs_conf *conf, size_t mount,
     struct err *err) MUST_CHECK;
+/*
+ * The same in a program that was executed anew (fs/resume.h): a mount that is there already is taken over with its frame, and taken out of
+ * `state` (its fuse_fd is -1 then).
+ */
+bool mounted_resume(struct mounted *ret_mounted, const struct sealedfs_conf *conf, size_t mount,
+    struct state *state, struct err *err) MUST_CHECK;
+/* A mount of `state` that nobody took over. */
+bool mounted_leave(struct mounted *mounted, struct state_mount *left, struct err *err) MUST_CHECK;
 /* ERR_CONFIG when one is on or below another: to look at it would be to ask the other's worker, before there is one. */
 bool mounted_check(const struct mounted *mounts, size_t count, struct err *err) MUST_CHECK;
 /* Mounts, with a new node table. */

@@ -13,6 +13,7 @@
 
 #include "fs/catalogue.h"
 #include "fs/frame.h"
+#include "fs/resume.h"
 
 struct mirror {
     int fd;         /* O_PATH directory */
@@ -30,6 +31,7 @@ struct elsewhere {
 struct namespace
 {
     const struct sealedfs_conf *conf;
+    const struct state *state; /* NULL: a first start. Only used while it is made */
     struct catalogue catalogue;
     struct frame *frame; /* NULL: nothing but one mirror at the root */
     struct mirror *mirrors;
@@ -269,6 +271,15 @@ static int longest_first(const void *a, const void *b)
     return (left < right) - (left > right);
 }
 
+static bool open_source(
+    const struct namespace *space, const char *directory, int *ret_fd, struct err *err)
+{
+    if (space->state)
+        return resume_open_source(space->state, directory, ret_fd, err);
+    *ret_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    return *ret_fd >= 0 || err_set_errno(err, ERR_CONFIG, "source directory %s", directory);
+}
+
 static bool add_mirrors(struct namespace *space, size_t mount, struct err *err)
 {
     const struct sealedfs_conf *conf = space->conf;
@@ -279,9 +290,9 @@ static bool add_mirrors(struct namespace *space, size_t mount, struct err *err)
         const struct conf_source *source = &conf->sources.items[i];
         if (source->mount != mount)
             continue;
-        int fd = open(source->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-        if (fd < 0)
-            return err_set_errno(err, ERR_CONFIG, "source directory %s", source->directory);
+        int fd;
+        if (!open_source(space, source->directory, &fd, err))
+            return false;
         space->mirrors[space->mirror_count++] =
             (struct mirror){fd, source->at ? source->at : "", (uint16_t)i};
     }
@@ -301,9 +312,8 @@ static bool add_elsewhere(struct namespace *space, size_t file, struct err *err)
         return err_nomem(err);
     *elsewhere = (struct elsewhere){file, -1, name};
     space->elsewhere_count++;
-    elsewhere->dir_fd = open(dirname(for_dir), O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (elsewhere->dir_fd < 0)
-        return err_set_errno(err, ERR_CONFIG, "[file:%s]: directory of sealed_file %s",
+    if (!open_source(space, dirname(for_dir), &elsewhere->dir_fd, err))
+        return err_wrap(err, "[file:%s]: directory of sealed_file %s",
             space->conf->files.items[file].name, path);
     return true;
 }
@@ -331,11 +341,18 @@ static bool needs_frame(const struct namespace *space, size_t mount)
 bool namespace_new(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
     struct namespace **ret_space, struct err *err)
 {
+    return namespace_resume(conf, mount, frame_fd, NULL, ret_space, err);
+}
+
+bool namespace_resume(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
+    const struct state *state, struct namespace **ret_space, struct err *err)
+{
     AUTO(namespace_free) struct namespace *space = calloc(1, sizeof *space);
     auto_fd int predecessor = frame_fd;
     if (!space)
         return err_nomem(err);
     space->conf = conf;
+    space->state = state;
     if (!catalogue_make(conf, mount, &space->catalogue, err) || !add_mirrors(space, mount, err) ||
         !add_files(space, mount, err))
         return false;
@@ -366,6 +383,16 @@ void namespace_free(struct namespace *space)
     free(space->mirrors);
     free(space->elsewhere);
     free(space);
+}
+
+size_t namespace_sources(
+    const struct namespace *space, struct state_source *ret_sources, size_t max)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < space->mirror_count && count < max; i++)
+        ret_sources[count++] = (struct state_source){
+            space->conf->sources.items[space->mirrors[i].source].directory, space->mirrors[i].fd};
+    return count;
 }
 
 int namespace_frame_fd(const struct namespace *space)

@@ -16,6 +16,7 @@
 #include "fs/beneath.h"
 #include "fs/monitor_wire.h"
 #include "fs/sealedfs_conf.h"
+#include "fs/state.h"
 
 struct namespace;
 
@@ -31,10 +32,16 @@ struct namespace_file {
 /* Of conf.mounts[mount]; `conf` is borrowed. `frame_fd`: of a predecessor, -1: none; it is taken over. */
 bool namespace_new(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
     struct namespace **ret_space, struct err *err) MUST_CHECK;
+/* The same in a program that was executed anew (fs/resume.h). */
+bool namespace_resume(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
+    const struct state *state, struct namespace **ret_space, struct err *err) MUST_CHECK;
 void namespace_free(struct namespace *space);
 DEFINE_AUTO(struct namespace, namespace_free);
 /* To be kept for a successor; -1: there is none. Borrowed. */
 int namespace_frame_fd(const struct namespace *space);
+/* Its source directories, for a successor. Borrowed. At most `max`. */
+size_t namespace_sources(
+    const struct namespace *space, struct state_source *ret_sources, size_t max);
 
 /* 0, or the errno. The descriptors are the caller's. */
 int namespace_open(struct namespace *space, const struct beneath_own *own, const char *path,

@@ -2,6 +2,7 @@
 #include "fs/ops_private.h"
 
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -94,17 +95,41 @@ static bool next_request(struct ops *ops, void *data, size_t *ret_len)
     return errno == EINTR || errno == EAGAIN || errno == ENOENT;
 }
 
+static atomic_int *enlist_thread(struct ops *ops)
+{
+    for (size_t i = 0; i < OPS_THREADS_MAX; i++) {
+        int none = 0;
+        if (atomic_compare_exchange_strong(&ops->threads[i], &none, gettid()))
+            return &ops->threads[i];
+    }
+    return NULL; /* there are no more threads than places */
+}
+
+static void serve(struct ops *ops, void *data)
+{
+    size_t len;
+    while (!atomic_load(&ops->freezing)) {
+        if (!next_request(ops, data, &len)) {
+            atomic_store(&ops->closed, true);
+            return;
+        }
+        if (len > 0)
+            process(ops, data, len);
+    }
+}
+
 static void *serve_main(void *arg)
 {
     struct ops *ops = arg;
     auto_free void *data = malloc(REQUEST_SIZE);
-    size_t len;
+    atomic_int *id = enlist_thread(ops);
     (void)ops_bounce_init(); /* before open secrets can have taken the memory */
-    while (data && next_request(ops, data, &len))
-        if (len > 0)
-            process(ops, data, len);
+    if (data)
+        serve(ops, data);
     ops_bounce_done();
-    if (atomic_fetch_sub(&ops->serving, 1) == 1)
+    if (id)
+        atomic_store(id, 0);
+    if (atomic_fetch_sub(&ops->serving, 1) == 1 && (atomic_load(&ops->closed) || !data))
         ops->conf.unmounted(ops->conf.arg);
     return NULL;
 }
@@ -158,16 +183,60 @@ bool ops_start(struct ops *ops, struct park *park, struct err *err)
     return greeting_is_kept(ops->conf.table) ? take_over(ops, err) : greet(ops, err);
 }
 
-bool ops_run(struct ops *ops, struct err *err)
+static void on_wake(int signo)
 {
-    if (!invalidator_run(ops->invalidator, err))
-        return false;
+    (void)signo;
+}
+
+/* What wakes a thread that waits in read(2): a signal that does nothing, without SA_RESTART. */
+static bool take_wake_signal(struct err *err)
+{
+    struct sigaction action = {.sa_handler = on_wake};
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGUSR1, &action, NULL) == 0 ||
+           err_set_errno(err, ERR_INTERNAL, "signal for the threads");
+}
+
+static bool start_threads(struct ops *ops, struct err *err)
+{
     atomic_store(&ops->serving, ops->conf.threads);
     for (unsigned i = 0; i < ops->conf.threads; i++)
         if (!thread_start(serve_main, ops, err))
             return false;
     return true;
 }
+
+bool ops_run(struct ops *ops, struct err *err)
+{
+    return take_wake_signal(err) && invalidator_run(ops->invalidator, err) &&
+           start_threads(ops, err);
+}
+
+/* -- a successor ------------------------------------------------------------------------------- */
+
+bool ops_freeze(struct ops *ops)
+{
+    atomic_store(&ops->freezing, true);
+    for (size_t i = 0; i < OPS_THREADS_MAX; i++) {
+        int id = atomic_load(&ops->threads[i]);
+        if (id > 0)
+            (void)tgkill(getpid(), id, SIGUSR1);
+    }
+    return atomic_load(&ops->serving) == 0;
+}
+
+bool ops_thaw(struct ops *ops, struct err *err)
+{
+    atomic_store(&ops->freezing, false);
+    return start_threads(ops, err);
+}
+
+bool ops_can_resend(const struct ops *ops)
+{
+    return greeting_can_resend(ops->conf.table->init, ops->conf.table->init_len);
+}
+
+/* -- life -------------------------------------------------------------------------------------- */
 
 void ops_stats(const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits)
 {

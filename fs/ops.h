@@ -36,6 +36,15 @@ bool ops_new(const struct ops_conf *conf, struct ops **ret_ops, struct err *err)
 bool ops_start(struct ops *ops, struct park *park, struct err *err) MUST_CHECK;
 /* Starts the threads; call after privilege is dropped. */
 bool ops_run(struct ops *ops, struct err *err) MUST_CHECK;
+/*
+ * For a successor: no more requests are read, and each thread ends when it has answered what it is at. To be called again, a moment later,
+ * until it is true: a thread may just have been about to read. Loop thread. What is parked stays so, and is answered as long as the loop runs.
+ */
+bool ops_freeze(struct ops *ops);
+/* There is no successor after all. */
+bool ops_thaw(struct ops *ops, struct err *err) MUST_CHECK;
+/* Will the kernel send a successor what this worker leaves unanswered? */
+bool ops_can_resend(const struct ops *ops);
 /* park's reply function; arg is the ops. */
 park_reply_fn ops_reply;
 /* The page cache of a node shall go, soon. Any thread. */

@@ -14,14 +14,19 @@
 /* What one READ can ask for, and so the room each thread needs for a reply. */
 #define REPLY_SIZE (128u * 1024u)
 
+#define OPS_THREADS_MAX 16
+
 struct invalidator;
 
 struct ops {
     struct ops_conf conf;
     struct park *park;
     struct fuse_session *session;
-    bool swallow;        /* while a synthetic FUSE_INIT is answered */
-    atomic_uint serving; /* threads */
+    bool swallow;                        /* while a synthetic FUSE_INIT is answered */
+    atomic_uint serving;                 /* threads */
+    atomic_int threads[OPS_THREADS_MAX]; /* their ids in the kernel, 0: none */
+    atomic_bool freezing; /* they shall end when they have answered what they are at */
+    atomic_bool closed;   /* by the kernel */
     atomic_uint_fast64_t opens, hits;
 
     struct invalidator *invalidator;

@@ -8,6 +8,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <linux/capability.h>
 
@@ -15,6 +16,9 @@
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
 #include "fs/audit_journal.h"
+#include "fs/binary.h"
+#include "fs/credentials.h"
+#include "fs/scrape.h"
 #include "fs/sealedfs_conf.h"
 #include "fs/sealedfs_control.h"
 #include "fs/supervisor.h"
@@ -65,7 +69,10 @@ struct program {
     int operand_count;
     char options[OPTIONS_SIZE];
     struct sealedfs_conf conf;
-    int ready_fd; /* the starter waits at its other end; -1: nobody does */
+    int ready_fd;  /* the starter waits at its other end; -1: nobody does */
+    int conf_fd;   /* the text that conf was read from; -1: there is none */
+    int resume_fd; /* the state that the program before this one left; -1: this is a first start */
+    struct state resume;
 };
 
 static bool parse(int argc, char **argv, struct program *program, bool *ret_done, struct err *err)
@@ -104,17 +111,6 @@ static bool make_absolute(const char *path, char **ret_path, struct err *err)
     return asprintf(ret_path, "%s%s%s", dir, *dir ? "/" : "", path) >= 0 || err_nomem(err);
 }
 
-static bool load(struct program *program, struct err *err)
-{
-    auto_free char *source = NULL, *mountpoint = NULL;
-    if (program->operand_count == 2 && (!make_absolute(program->operands[0], &source, err) ||
-                                           !make_absolute(program->operands[1], &mountpoint, err)))
-        return false;
-    struct sealedfs_mirror mirror = {source, mountpoint};
-    return sealedfs_conf_load(
-        program->args.config, program->options, source ? &mirror : NULL, &program->conf, err);
-}
-
 static int fail(const struct err *err)
 {
     fprintf(stderr, "sealedfs: %s\n", err->message);
@@ -130,40 +126,46 @@ static bool take_mountpoint(struct conf_mount *mount, const char *path)
     return mount->path != NULL;
 }
 
+struct worker_words {
+    int monitor; /* 0: this is not a worker */
+    unsigned fds;
+    char *mountpoints[MOUNTS_MAX];
+    size_t mount_count;
+};
+
 /* The paths are as the monitor resolved them: to look at a mount point here would be to wait for ourselves. */
-static int run_worker(
-    struct program *program, pid_t monitor, char *const *mountpoints, size_t mount_count)
+static int run_worker(struct program *program, const struct worker_words *words)
 {
-    struct worker_process process = {.monitor = monitor,
+    struct worker_process process = {.monitor = words->monitor,
+        .fds = words->fds,
         .conf = &program->conf,
-        .mountpoints = mountpoints,
-        .mount_count = mount_count,
+        .mountpoints = words->mountpoints,
+        .mount_count = words->mount_count,
         .background = !program->args.foreground,
-        .control_bind = sealedfs_control_bind,
         .control_serve = sealedfs_control_serve};
     if (process.background)
         (void)!chdir("/");
-    for (size_t i = 0; i < mount_count && i < program->conf.mounts.count; i++)
-        if (mountpoints[i][0] && !take_mountpoint(&program->conf.mounts.items[i], mountpoints[i]))
+    for (size_t i = 0; i < words->mount_count && i < program->conf.mounts.count; i++)
+        if (words->mountpoints[i][0] &&
+            !take_mountpoint(&program->conf.mounts.items[i], words->mountpoints[i]))
             return err_info(ERR_NOMEM)->exit_status;
     return worker_main(&process);
 }
 
 /* Takes what child.h says is put before the monitor's own words off the command line. */
-static size_t take_worker_words(
-    int *argc, char ***argv, int *ret_monitor, char *mountpoints[MOUNTS_MAX])
+static void take_worker_words(int *argc, char ***argv, struct worker_words *ret_words)
 {
-    size_t count = 0;
-    if (*argc < 2 || sscanf((*argv)[1], "--worker=%d:%zu", ret_monitor, &count) != 2)
-        return 0;
+    if (*argc < 2 || sscanf((*argv)[1], "--worker=%d:%x:%zu", &ret_words->monitor, &ret_words->fds,
+                         &ret_words->mount_count) != 3)
+        return;
+    size_t count = ret_words->mount_count;
     if (count > MOUNTS_MAX || (size_t)*argc < 2 + count)
         _exit(127); /* no monitor of ours wrote this */
     for (size_t i = 0; i < count; i++)
-        mountpoints[i] = (*argv)[2 + i];
+        ret_words->mountpoints[i] = (*argv)[2 + i];
     (*argv)[1 + count] = (*argv)[0];
     *argc -= (int)count + 1;
     *argv += count + 1;
-    return count;
 }
 
 /* -- the monitor ------------------------------------------------------------------------------- */
@@ -251,39 +253,130 @@ static void on_ready(void *arg)
     (void)!chdir("/"); /* whatever directory we were started in may be unmounted now */
 }
 
+static bool take_mounts(
+    struct program *program, struct mounted *mounts, size_t *ret_count, struct err *err)
+{
+    for (size_t i = 0; i < program->conf.mounts.count; i++, (*ret_count)++)
+        if (program->resume_fd >= 0
+                ? !mounted_resume(&mounts[i], &program->conf, i, &program->resume, err)
+                : !mounted_prepare(&mounts[i], &program->conf, i, err))
+            return false;
+    return mounted_check(mounts, *ret_count, err);
+}
+
+static bool leave_mounts(
+    struct state *state, struct mounted *leaving, size_t *ret_count, struct err *err)
+{
+    for (size_t i = 0; i < state->mount_count; i++)
+        if (state->mounts[i].fuse_fd >= 0 &&
+            !mounted_leave(&leaving[(*ret_count)++], &state->mounts[i], err))
+            return false;
+    return true;
+}
+
+typedef bool bind_fn(const struct program *program, int *ret_fd, struct err *err);
+
+static bool bind_control(const struct program *program, int *ret_fd, struct err *err)
+{
+    return sealedfs_control_bind(&program->conf, ret_fd, err);
+}
+
+static bool bind_metrics(const struct program *program, int *ret_fd, struct err *err)
+{
+    return scrape_listen(program->conf.metrics.listen, ret_fd, err);
+}
+
+static bool bind_credentials(const struct program *program, int *ret_fd, struct err *err)
+{
+    return credentials_bind(&program->conf, ret_fd, err);
+}
+
+/* One that the program before this one had stays bound; another name is bound anew. */
+static bool take_listener(struct program *program, char *name, bind_fn *bind,
+    struct state_listener *ret_listener, struct err *err)
+{
+    const struct state *state = &program->resume;
+    *ret_listener = (struct state_listener){name, -1};
+    for (size_t i = 0; name && i < state->listener_count; i++)
+        if (strcmp(state->listeners[i].name, name) == 0) {
+            ret_listener->fd = state->listeners[i].fd;
+            return true;
+        }
+    bool is_trial = program->resume_fd >= 0 && state->purpose == STATE_TRIAL;
+    return !name || is_trial || bind(program, &ret_listener->fd, err);
+}
+
+static bool take_snapshot(void *arg, int *ret_fd, struct err *err)
+{
+    const struct program *program = arg;
+    return sealedfs_conf_snapshot(program->args.config, program->options, ret_fd, err);
+}
+
+static bool take_listeners(
+    struct program *program, struct state_listener *listeners, struct err *err)
+{
+    struct sealedfs_conf *conf = &program->conf;
+    char *credentials = conf->unit_credentials.count > 0 ? conf->credentials.socket : NULL;
+    return take_listener(
+               program, conf->control.socket, bind_control, &listeners[LISTENER_CONTROL], err) &&
+           take_listener(
+               program, conf->metrics.listen, bind_metrics, &listeners[LISTENER_METRICS], err) &&
+           take_listener(
+               program, credentials, bind_credentials, &listeners[LISTENER_CREDENTIALS], err);
+}
+
+static bool prepare_monitor(struct program *program, struct supervisor_conf *conf, struct err *err)
+{
+    uid_t uid;
+    gid_t gid;
+    bool resumed = program->resume_fd >= 0;
+    if (!resumed && !binary_started_by(&conf->program, err))
+        return false;
+    return take_mounts(program, conf->mounts, &conf->mount_count, err) &&
+           leave_mounts(&program->resume, conf->leaving, &conf->leaving_count, err) &&
+           make_witness(&program->conf, &conf->witness, err) &&
+           token_runs_init(conf->tokens, &program->conf, err) &&
+           sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
+           keep_needed_caps(&program->conf, conf->witness != NULL, err) &&
+           take_listeners(program, conf->listeners, err) &&
+           /* It is inherited, and each more would be walked at every call. */
+           (resumed || leave_system_calls(err));
+}
+
+/* A first start, or what the program before this one left. */
 static bool run_monitor(struct program *program, char **argv, struct err *err)
 {
-    static struct mounted mounts[MOUNTS_MAX];
-    size_t count = 0;
-    bool done = true;
+    static struct mounted mounts[MOUNTS_MAX], leaving[MOUNTS_MAX];
+    struct token_runs tokens = {.fd = -1};
+    bool resumed = program->resume_fd >= 0;
+    struct supervisor_conf conf = {.mounts = mounts,
+        .tokens = &tokens,
+        .stop_ms = program->conf.mount.stop_ms,
+        .open_timeout_ms = program->conf.secrets.open_timeout_ms,
+        .argv = argv,
+        .program = program->resume.program,
+        .conf_fd = program->conf_fd,
+        .snapshot = take_snapshot,
+        .resume = resumed ? &program->resume : NULL,
+        .leaving = leaving,
+        .ready = on_ready,
+        .arg = program};
     if (geteuid() != 0)
         return err_set(err, ERR_CONFIG,
             "sealedfs is started as root (it mounts, then its worker becomes user %s)",
             program->conf.mount.user);
-    while (done && count < program->conf.mounts.count)
-        if ((done = mounted_prepare(&mounts[count], &program->conf, count, err)))
-            count++;
-    uid_t uid;
-    gid_t gid;
-    struct token_runs tokens = {.fd = -1};
-    struct witness *witness = NULL;
-    done = done && make_witness(&program->conf, &witness, err);
-    struct supervisor_conf conf = {.mounts = mounts,
-        .mount_count = count,
-        .witness = witness,
-        .stop_ms = program->conf.mount.stop_ms,
-        .tokens = &tokens,
-        .argv = argv,
-        .ready = on_ready,
-        .arg = program};
-    done = done && mounted_check(mounts, count, err) &&
-           token_runs_init(&tokens, &program->conf, err) &&
-           sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
-           keep_needed_caps(&program->conf, witness != NULL, err) && leave_system_calls(err) &&
-           supervisor_run(&conf, err);
+    bool done = prepare_monitor(program, &conf, err);
+    if (done && resumed && program->resume.purpose == STATE_TRIAL)
+        return worker_main_trial(&program->conf, err);
+    if (done)
+        done = supervisor_run(&conf, err);
+    else if (resumed)
+        renewal_give_back(program->resume_fd, argv, err);
     token_runs_done(&tokens);
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < conf.mount_count; i++)
         mounted_done(&mounts[i]);
+    for (size_t i = 0; i < conf.leaving_count; i++)
+        mounted_done(&leaving[i]);
     return done;
 }
 
@@ -314,32 +407,88 @@ static int start_in_background(struct program *program, char **argv)
     return done ? 0 : fail(&err);
 }
 
+/* The state that the program before this one left (fs/renewal.c); its word goes off the command line. */
+static bool take_resume_word(int *argc, char ***argv, struct program *program, struct err *err)
+{
+    state_init(&program->resume);
+    if (*argc < 2 || sscanf((*argv)[1], "--resume=%d", &program->resume_fd) != 1)
+        return true;
+    (*argv)[1] = (*argv)[0];
+    *argc -= 1;
+    *argv += 1;
+    (void)prctl(
+        PR_SET_NAME, "sealedfs", 0, 0, 0); /* executed by descriptor, it would be a number */
+    return state_load(program->resume_fd, &program->resume, err);
+}
+
+/* The next program may start in another directory. */
+static bool set_absolute(char **argv, char **operand, struct err *err)
+{
+    char *old = *operand, *path = NULL;
+    if (!make_absolute(old, &path, err))
+        return false;
+    for (; *argv; argv++)
+        if (*argv == old)
+            *argv = path;
+    *operand = path;
+    return true;
+}
+
+/* A worker and a program that was executed anew read what was fixed for them, a first start what is there. */
+static bool load_conf(
+    struct program *program, char **argv, const struct worker_words *worker, struct err *err)
+{
+    char **operands = program->operands;
+    if (program->operand_count == 2 &&
+        (!set_absolute(argv, &operands[0], err) || !set_absolute(argv, &operands[1], err)))
+        return false;
+    program->conf_fd = -1;
+    if (worker->monitor > 0)
+        program->conf_fd = worker_fd_of(worker->fds, WORKER_CONF);
+    else if (program->resume_fd >= 0)
+        program->conf_fd = program->resume.conf_fd;
+    else if (!take_snapshot(program, &program->conf_fd, err))
+        return false;
+    struct sealedfs_mirror mirror = {operands[0], operands[1]};
+    return sealedfs_conf_load_snapshot(program->conf_fd, program->args.config, program->options,
+        program->operand_count == 2 ? &mirror : NULL, &program->conf, err);
+}
+
+static int run(struct program *program, char **argv, const struct worker_words *worker)
+{
+    struct err err = ERR_INIT;
+    if (!load_conf(program, argv, worker, &err)) {
+        if (program->resume_fd >= 0)
+            renewal_give_back(program->resume_fd, argv, &err);
+        return fail(&err);
+    }
+    if (program->args.check) {
+        puts(CONF_GOOD);
+        return 0;
+    }
+    bool journal = !program->args.foreground && access("/run/systemd/journal/socket", F_OK) == 0;
+    log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
+        (enum log_level)program->conf.mount.log_level);
+    if (worker->monitor > 0)
+        return run_worker(program, worker);
+    if (!program->args.foreground && program->resume_fd < 0)
+        return start_in_background(program, argv);
+    return run_monitor(program, argv, &err) ? 0 : fail(&err);
+}
+
 int main(int argc, char **argv)
 {
-    static struct program program = {.ready_fd = -1};
+    static struct program program = {.ready_fd = -1, .resume_fd = -1};
+    struct worker_words worker = {0};
     struct err err = ERR_INIT;
     bool done = false;
-    int monitor = 0;
-    char *mountpoints[MOUNTS_MAX];
-    size_t mount_count = take_worker_words(&argc, &argv, &monitor, mountpoints);
-    if (!sandbox_harden(&err) || !parse(argc, argv, &program, &done, &err))
+    take_worker_words(&argc, &argv, &worker);
+    if (!sandbox_harden(&err) || !take_resume_word(&argc, &argv, &program, &err) ||
+        !parse(argc, argv, &program, &done, &err))
         return fail(&err);
     if (done)
         return 0;
     if (program.args.print_sample)
         return sealedfs_conf_sample(STDOUT_FILENO, &err) ? 0 : fail(&err);
-    if (!load(&program, &err))
-        return fail(&err);
-    if (program.args.check) {
-        puts(CONF_GOOD);
-        return 0;
-    }
-    bool journal = !program.args.foreground && access("/run/systemd/journal/socket", F_OK) == 0;
-    log_init("sealedfs", journal ? LOG_TARGET_JOURNAL : LOG_TARGET_AUTO,
-        (enum log_level)program.conf.mount.log_level);
-    if (monitor > 0)
-        return run_worker(&program, monitor, mountpoints, mount_count);
-    if (!program.args.foreground)
-        return start_in_background(&program, argv);
-    return run_monitor(&program, argv, &err) ? 0 : fail(&err);
+    return run(&program, argv, &worker);
 }

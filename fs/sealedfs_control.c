@@ -37,7 +37,11 @@ bool sealedfs_control_serve(struct loop *loop, const struct sealedfs_conf *conf,
             free(uids);
             return err_wrap(err, "control.allow_users");
         }
-    struct control_conf control = {
-        .listen_fd = fd, .uids = uids, .uid_count = users->count, .timeout_ms = CONTROL_TIMEOUT_MS};
-    return control_start(loop, &control, resolver, worker, &server, err);
+    struct control_conf control = {.listen_fd = fd,
+        .uids = uids,
+        .uid_count = users->count,
+        .timeout_ms = CONTROL_TIMEOUT_MS,
+        .renewer = worker};
+    return control_start(
+        loop, &control, resolver, worker_has_mounts(worker) ? worker : NULL, &server, err);
 }

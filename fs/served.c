@@ -4,6 +4,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypt/base/log.h"
+
 /* How long an open waits for the key broker that could go on with what is kept. A slow TPM and three exchanges should fit. */
 #define PATIENCE_MS 1500
 
@@ -79,7 +81,7 @@ bool served_new(const struct served_conf *conf, struct served **ret_served, stru
 }
 
 /* The parts live as long as the process, or until the mount ends: threads of ops use them. */
-bool served_start(struct served *served, struct err *err)
+bool served_make(struct served *served, struct err *err)
 {
     const struct served_conf *conf = &served->conf;
     served->source =
@@ -88,9 +90,64 @@ bool served_start(struct served *served, struct err *err)
            tree_new(&served->source, served->table, conf->pins_max, &served->tree, err) &&
            handles_new(served->table, &served->handles, err) &&
            pagecache_new(&served->pagecache, err) && make_ops(served, err) &&
-           make_park(served, err) && ops_start(served->ops, served->park, err) &&
-           ops_run(served->ops, err);
+           make_park(served, err);
 }
+
+bool served_start(struct served *served, struct err *err)
+{
+    return ops_start(served->ops, served->park, err) && ops_run(served->ops, err);
+}
+
+/* -- from one worker to the next --------------------------------------------------------------- */
+
+void served_take_open(struct served *served, uint64_t fh, int file_fd, struct lease *lease)
+{
+    auto_pin *pin = NULL;
+    struct err err = ERR_INIT;
+    uint64_t node;
+    if (!source_pin_open(file_fd, lease != NULL, &pin, &err))
+        log_err(
+            LOG_LEVEL_DEBUG, &err, "%s: an open file is not taken over", served->conf.mountpoint);
+    else if (handle_restore(served->handles, fh, pin, lease, &node))
+        tree_opened(served->tree, node, pin, lease ? (int64_t)lease->len : -1);
+}
+
+struct giving {
+    struct served *served;
+    struct handover *handover;
+    struct err *err;
+    bool failed;
+};
+
+static void give_open(void *arg, uint64_t fh, const struct handle *handle)
+{
+    struct giving *giving = arg;
+    giving->failed =
+        giving->failed || !handover_give_open(giving->handover, giving->served->conf.mountpoint, fh,
+                              handle->pin->fd, handle->lease, giving->err);
+}
+
+bool served_give(struct served *served, struct handover *handover, struct err *err)
+{
+    struct giving giving = {served, handover, err, false};
+    handles_each(served->handles, give_open, &giving);
+    return !giving.failed;
+}
+
+bool served_freeze(struct served *served)
+{
+    struct park_stats park;
+    bool still = ops_freeze(served->ops);
+    park_stats(served->park, &park);
+    return still && (park.waiters == 0 || ops_can_resend(served->ops));
+}
+
+bool served_thaw(struct served *served, struct err *err)
+{
+    return ops_thaw(served->ops, err);
+}
+
+/* -- what is asked of it ----------------------------------------------------------------------- */
 
 const char *served_mountpoint(const struct served *served)
 {

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "fs/custody.h"
+#include "fs/handover.h"
 #include "fs/ops.h"
 
 struct served;
@@ -40,8 +41,18 @@ struct served_status {
 
 bool served_new(const struct served_conf *conf, struct served **ret_served, struct err *err)
     MUST_CHECK;
+/* Its names, open files and parked opens, as the node table tells them; nothing is answered yet. */
+bool served_make(struct served *served, struct err *err) MUST_CHECK;
 /* After privilege is dropped: takes the mount over and starts the threads. */
 bool served_start(struct served *served, struct err *err) MUST_CHECK;
+/* A successor (fs/handover.h): an open file of the worker before. `file_fd` is taken. Between make and start. */
+void served_take_open(struct served *served, uint64_t fh, int file_fd, struct lease *lease);
+/* All open files go to a successor. After served_freeze. */
+bool served_give(struct served *served, struct handover *handover, struct err *err) MUST_CHECK;
+/* No more requests are read. To be called until it is true: nothing of this mount is under way any more but what the kernel will send
+ * to a successor. */
+bool served_freeze(struct served *served);
+bool served_thaw(struct served *served, struct err *err) MUST_CHECK;
 const char *served_mountpoint(const struct served *served);
 /* Loop thread, as all below. */
 void served_status(const struct served *served, struct served_status *ret_status);

@@ -14,5 +14,7 @@ struct settings {
 void settings_init(struct settings *settings, const struct sealedfs_conf *conf);
 /* Lives as long as `settings`. Any thread. */
 const struct conf_settings *settings_of(const struct settings *settings, const struct pin *pin);
+/* The longest times that any file has; usable_ms is the longest that a plaintext may be kept at all. */
+struct conf_settings settings_most(const struct settings *settings);
 /* How long after it was fetched a plaintext may be kept at all. */
 int64_t settings_limit(const struct conf_settings *settings);

@@ -2,6 +2,7 @@
 #include "fs/source.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <time.h>
@@ -17,6 +18,19 @@
 #define TICK_NS 20000000
 /* A file system that keeps whole seconds only (or two of them, as FAT does). */
 #define COARSE_NS 2100000000
+
+bool blob_copy(struct bytes text, struct blob **ret_blob, struct err *err)
+{
+    AUTO(blob_unref) struct blob *blob = calloc(1, sizeof *blob);
+    if (!blob)
+        return err_nomem(err);
+    atomic_init(&blob->count, 1);
+    blob->text = (struct buf)BUF_INIT(BLOB_READ);
+    if (!buf_append(&blob->text, text, err))
+        return false;
+    *ret_blob = take_ptr(blob);
+    return true;
+}
 
 struct blob *blob_ref(struct blob *blob)
 {
@@ -203,6 +217,28 @@ bool source_pin(
     pin->allowed = S_ISLNK(pin->st.st_mode) ? 0777 : acl_allowed_of(pin->fd);
     if (!look(source, pin, &got, path, err))
         return err_wrap(err, "source file %s", path);
+    *ret_pin = take_ptr(pin);
+    return true;
+}
+
+bool source_pin_open(int fd, bool is_sealed, struct pin **ret_pin, struct err *err)
+{
+    auto_fd int owned = fd;
+    auto_pin *pin = calloc(1, sizeof *pin);
+    if (!pin)
+        return err_nomem(err);
+    atomic_init(&pin->count, 1);
+    pin->fd = take_fd(owned);
+    int flags = fcntl(pin->fd, F_GETFL);
+    if (flags < 0 || fstat(pin->fd, &pin->st) < 0)
+        return err_set_errno(err, ERR_IO, "descriptor of an open file");
+    if (!S_ISREG(pin->st.st_mode) || (flags & O_PATH) || (flags & O_ACCMODE) != O_RDONLY)
+        return err_set(
+            err, ERR_FORMAT, "the descriptor of an open file is not one for reading a file");
+    pin->allowed = acl_allowed_of(pin->fd);
+    pin->is_sealed = is_sealed;
+    if (is_sealed && !blob_copy(BYTES_EMPTY, &pin->blob, err))
+        return false;
     *ret_pin = take_ptr(pin);
     return true;
 }

@@ -32,6 +32,8 @@ struct blob {
     struct buf text;
 };
 
+/* A copy of the text. */
+bool blob_copy(struct bytes text, struct blob **ret_blob, struct err *err) MUST_CHECK;
 struct blob *blob_ref(struct blob *blob);
 void blob_unref(struct blob *blob);
 DEFINE_AUTO(struct blob, blob_unref);
@@ -66,6 +68,9 @@ DEFINE_AUTO(struct pin, pin_unref);
 /* Any thread. err.sys_errno tells what is wrong with the file. */
 bool source_pin(const struct source *source, const char *path, struct pin **ret_pin,
     struct err *err) MUST_CHECK;
+/* Of a file that another worker had open: never settled, its content not looked at (a sealed one has an empty blob, which is
+ * nobody's string). `fd` is the pin's, or closed. Refused unless it is a regular file, readable. */
+bool source_pin_open(int fd, bool is_sealed, struct pin **ret_pin, struct err *err) MUST_CHECK;
 /* Still the file that was pinned, unchanged, at the same place in its directory? *ret_st is its state now (atime may be newer). */
 bool pin_holds(const struct pin *pin, struct stat *ret_st);
 /* Is what was learnt about a regular file's content still so? A write through a mapping changes ctime on the first store only (and on

@@ -15,7 +15,7 @@
 #define FD_LEAST 3
 #define FD_MOST  (1 << 20)
 /* Of one state. */
-#define FDS_MAX (7 + STATE_LISTENERS_MAX + 3 * STATE_MOUNTS_MAX)
+#define FDS_MAX (7 + STATE_LISTENERS_MAX + 3 * STATE_MOUNTS_MAX + STATE_SOURCES_MAX)
 
 void state_init(struct state *state)
 {
@@ -35,6 +35,9 @@ void state_done(struct state *state)
         free(state->listeners[i].name);
     for (size_t i = 0; i < state->mount_count; i++)
         free(state->mounts[i].path);
+    for (size_t i = 0; i < state->source_count; i++)
+        free(state->sources[i].path);
+    free(state->sources);
     free(state->listeners);
     free(state->mounts);
     state_init(state);
@@ -66,9 +69,12 @@ static void put_mount(struct pack_writer *out, const struct state_mount *mount)
 bool state_encode(const struct state *state, struct buf *out, struct err *err)
 {
     struct pack_writer writer = pack_writer(out);
-    if (state->listener_count > STATE_LISTENERS_MAX || state->mount_count > STATE_MOUNTS_MAX)
-        return err_set(err, ERR_CONFIG, "%zu mounts and %zu sockets; at most %d and %d",
-            state->mount_count, state->listener_count, STATE_MOUNTS_MAX, STATE_LISTENERS_MAX);
+    if (state->listener_count > STATE_LISTENERS_MAX || state->mount_count > STATE_MOUNTS_MAX ||
+        state->source_count > STATE_SOURCES_MAX)
+        return err_set(err, ERR_CONFIG,
+            "%zu mounts, %zu sockets and %zu sources; at most %d, %d and %d", state->mount_count,
+            state->listener_count, state->source_count, STATE_MOUNTS_MAX, STATE_LISTENERS_MAX,
+            STATE_SOURCES_MAX);
     pack_put_u8(&writer, VERSION);
     pack_put_u8(&writer, (uint8_t)state->purpose);
     put_path(&writer, state->program);
@@ -78,6 +84,7 @@ bool state_encode(const struct state *state, struct buf *out, struct err *err)
     pack_put_u32(&writer, (uint32_t)state->worker);
     put_fd(&writer, state->requests_fd);
     put_fd(&writer, state->events_fd);
+    pack_put_u8(&writer, state->discard);
     put_fd(&writer, state->asker_fd);
     pack_put_text(&writer, state->refusal.code ? err_info(state->refusal.code)->name : "");
     pack_put_text(&writer, state->refusal.message);
@@ -89,6 +96,11 @@ bool state_encode(const struct state *state, struct buf *out, struct err *err)
     pack_put_u8(&writer, (uint8_t)state->mount_count);
     for (size_t i = 0; i < state->mount_count; i++)
         put_mount(&writer, &state->mounts[i]);
+    pack_put_u16(&writer, (uint16_t)state->source_count);
+    for (size_t i = 0; i < state->source_count; i++) {
+        put_path(&writer, state->sources[i].path);
+        put_fd(&writer, state->sources[i].fd);
+    }
     return pack_written(&writer, "state of the monitor", err);
 }
 
@@ -169,6 +181,18 @@ static void get_mounts(struct pack_reader *in, struct state *state)
     }
 }
 
+static void get_sources(struct pack_reader *in, struct state *state)
+{
+    unsigned count = pack_get_u16(in);
+    if (count > STATE_SOURCES_MAX || !(state->sources = calloc(count + 1, sizeof *state->sources)))
+        in->failed = true;
+    for (unsigned i = 0; i < count && !in->failed; i++) {
+        struct state_source *source = &state->sources[state->source_count++];
+        source->path = get_path(in);
+        source->fd = get_fd_needed(in);
+    }
+}
+
 static void get_worker(struct pack_reader *in, struct state *state)
 {
     uint32_t worker = pack_get_u32(in);
@@ -194,6 +218,8 @@ static size_t all_fds(const struct state *state, int *fds)
         fds[count++] = state->mounts[i].table_fd;
         fds[count++] = state->mounts[i].frame_fd;
     }
+    for (size_t i = 0; i < state->source_count; i++)
+        fds[count++] = state->sources[i].fd;
     return count;
 }
 
@@ -223,14 +249,17 @@ static bool decode(struct bytes text, struct state *state, struct err *err)
     state->back_program_fd = get_fd(&in);
     state->back_conf_fd = get_fd(&in);
     get_worker(&in, state);
+    uint8_t discard = pack_get_u8(&in);
+    state->discard = discard == 1;
     state->asker_fd = get_fd(&in);
     get_refusal(&in, &state->refusal);
     get_listeners(&in, state);
     get_mounts(&in, state);
+    get_sources(&in, state);
     if (!pack_finish(&in, "state of the monitor", err))
         return false;
-    if (purpose < STATE_TRIAL || purpose > STATE_PURPOSE_MAX || state->program[0] != '/' ||
-        !are_distinct(fds, all_fds(state, fds)))
+    if (discard > 1 || purpose < STATE_TRIAL || purpose > STATE_PURPOSE_MAX ||
+        state->program[0] != '/' || !are_distinct(fds, all_fds(state, fds)))
         return err_set(err, ERR_FORMAT, "state of the monitor with a field out of range");
     return true;
 }

@@ -4,9 +4,11 @@
  * in a memfd sealed against every change. Written by root for root; read strictly all the same, since the reader may be of another version.
  *
  *     state     u8 version=1, u8 purpose, text program, fd conf, fd back_program, fd back_conf, u32 worker, fd requests, fd events,
- *               fd asker, text code (an err code's name or ""), text refusal, u8 count, count * listener, u8 count, count * mount
+ *               u8 discard, fd asker, text code (an err code's name or ""), text refusal, u8 count, count * listener, u8 count, count * mount,
+ *               u16 count, count * source
  *     listener  text name, fd
  *     mount     text path, fd fuse, fd table, fd frame, u32 mount id + 1, u64 device
+ *     source    text path, fd
  *     fd        u32: 0 none, else number + 1; no number twice
  *
  * (big-endian, crypt/base/pack.h). A version that cannot be read is refused by the trial (fs/trial.h), before anything has happened.
@@ -19,6 +21,7 @@
 
 #define STATE_MOUNTS_MAX    64
 #define STATE_LISTENERS_MAX 8
+#define STATE_SOURCES_MAX   1024
 #define STATE_SIZE_MAX      (1024u * 1024u)
 
 enum state_purpose {
@@ -41,6 +44,12 @@ struct state_mount {
     dev_t device;
 };
 
+/* A directory that is shown: what lies at its path may be a mount of ours by now. */
+struct state_source {
+    char *path;
+    int fd;
+};
+
 struct state {
     enum state_purpose purpose;
     char *program;                     /* absolute path by which the monitor was first started */
@@ -48,12 +57,15 @@ struct state {
     int back_program_fd, back_conf_fd; /* to return to; -1: there is no way back */
     pid_t worker;                      /* 0: none, then no sockets either */
     int requests_fd, events_fd;
+    bool discard; /* the new worker takes nothing over from the old one */
     int asker_fd; /* who waits for the outcome; -1: nobody */
     struct err refusal;
     struct state_listener *listeners;
     size_t listener_count;
     struct state_mount *mounts;
     size_t mount_count;
+    struct state_source *sources;
+    size_t source_count;
 };
 
 /* All descriptors -1, the rest empty. */

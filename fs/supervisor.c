@@ -8,10 +8,8 @@
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
-#include "crypt/base/loop.h"
-#include "fs/child.h"
 #include "fs/monitor.h"
-#include "fs/monitor_wire.h"
+#include "fs/supervisor_private.h"
 
 #define GIVE_UP        6
 #define LIVED_MS       1000 /* a worker that served so long starts the count anew */
@@ -19,23 +17,6 @@
 #define BACK_OFF_MAX   5000
 #define STOP_ANSWER_MS 2000 /* for the worker to answer what waits */
 #define RETRY_MS       20
-
-enum phase { STARTING, SERVING, STOPPING, DONE };
-
-struct supervisor {
-    const struct supervisor_conf *conf;
-    struct loop *loop;
-    enum phase phase;
-    struct child worker;
-    struct loop_watch *requests_watch, *events_watch;
-    struct loop_timer *restart, *unmount;
-    int64_t ready_ms; /* since when the worker serves; 0: it does not yet */
-    int deaths;       /* in a row, of workers that hardly served */
-    int64_t stop_at_ms;
-    struct err failure; /* what FAILED said, or why this ends */
-};
-
-static bool spawn(struct supervisor *self, struct err *err);
 
 /* -- the worker -------------------------------------------------------------------------------- */
 
@@ -110,8 +91,10 @@ static void on_token(struct supervisor *self, size_t broker, int fd)
         log_err(LOG_LEVEL_WARNING, &err, "token_command");
 }
 
+/* `fd` came beside it, or -1; taken. */
 static void on_event(struct supervisor *self, const struct monitor_event *event, int fd)
 {
+    auto_fd int beside = fd;
     switch (event->kind) {
     case MONITOR_READY:
         log_info("worker %d serves %s", (int)self->worker.pid, mount_list(self));
@@ -120,6 +103,7 @@ static void on_event(struct supervisor *self, const struct monitor_event *event,
             self->phase = SERVING;
             self->conf->ready(self->conf->arg);
         }
+        renewal_ready(self);
         break;
     case MONITOR_FAILED:
         err_set(&self->failure, event->code ? event->code : ERR_INTERNAL, "%s", event->message);
@@ -132,9 +116,21 @@ static void on_event(struct supervisor *self, const struct monitor_event *event,
             on_unmount(self);
         break;
     case MONITOR_TOKEN:
-        on_token(self, event->mount, fd);
+        on_token(self, event->mount, beside);
         break;
-    case MONITOR_STOP: /* only we say that */
+    case MONITOR_FROZEN:
+        renewal_frozen(self);
+        break;
+    case MONITOR_RELOAD:
+    case MONITOR_UPGRADE:
+        if (beside >= 0)
+            renewal_begin(self, event->kind == MONITOR_UPGRADE,
+                strcmp(event->message, "discard") == 0, take_fd(beside));
+        break;
+    case MONITOR_STOP: /* only we say these */
+    case MONITOR_FREEZE:
+    case MONITOR_THAW:
+    case MONITOR_RELIEVE:
         child_kill(&self->worker);
         break;
     }
@@ -144,18 +140,18 @@ static bool receive_event(struct supervisor *self)
 {
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     struct monitor_event event;
+    int fds[IPC_FDS_MAX];
+    size_t fd_count = 0;
     struct err err = ERR_INIT;
     bool closed = false;
-    int fds[IPC_FDS_MAX] = {-1, -1, -1, -1};
-    size_t fd_count = 0;
     if (!ipc_receive(self->worker.events, &message, fds, &fd_count, &closed, &err))
         return false;
-    auto_fd int fd = fds[0];
     for (size_t i = 1; i < fd_count; i++)
         close(fds[i]);
+    auto_fd int fd = fd_count > 0 ? fds[0] : -1;
     if (closed || !monitor_event_decode(buf_bytes(&message), &event, &err))
         return false;
-    on_event(self, &event, fd);
+    on_event(self, &event, take_fd(fd));
     return true;
 }
 
@@ -214,18 +210,14 @@ static void replace(struct supervisor *self, const char *why)
     loop_timer_set(self->restart, delay);
 }
 
-static void on_child(void *arg, int signo)
+static void on_worker_end(struct supervisor *self, int status)
 {
-    struct supervisor *self = arg;
-    int status;
     char why[96];
-    (void)signo;
-    if (self->worker.pid == 0 || waitpid(self->worker.pid, &status, WNOHANG) != self->worker.pid)
-        return;
     while (self->worker.events >= 0 && receive_event(self))
         ;
     forget_worker(self);
     child_death(status, why, sizeof why);
+    renewal_worker_died(self, why);
     if (self->phase == STARTING)
         give_up(self, why);
     else if (self->phase == STOPPING)
@@ -234,27 +226,59 @@ static void on_child(void *arg, int signo)
         replace(self, why);
 }
 
+/* Also children that this program has never heard of: what executed it may have had some. */
+static void on_child(void *arg, int signo)
+{
+    struct supervisor *self = arg;
+    int status;
+    pid_t pid;
+    bool worker_ended = false;
+    int worker_status = 0;
+    (void)signo;
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+        if (pid == self->worker.pid) {
+            worker_ended = true;
+            worker_status = status;
+        } else {
+            renewal_reap(self, pid, status);
+        }
+    }
+    if (worker_ended) /* last: it matters who else has gone */
+        on_worker_end(self, worker_status);
+}
+
 static void on_restart(void *arg)
 {
     struct supervisor *self = arg;
     struct err err = ERR_INIT;
-    if (self->phase == SERVING && !spawn(self, &err)) {
+    if (self->phase == SERVING && !supervisor_spawn(self, -1, &err)) {
         log_err(LOG_LEVEL_ERROR, &err, "cannot start a worker");
         replace(self, "cannot be started");
     }
 }
 
-static bool spawn(struct supervisor *self, struct err *err)
+bool supervisor_watch_worker(struct supervisor *self, struct err *err)
+{
+    return loop_watch_fd(self->loop, self->worker.requests, EPOLLIN, on_requests_fd, self,
+               &self->requests_watch, err) &&
+           loop_watch_fd(self->loop, self->worker.events, EPOLLIN, on_events_fd, self,
+               &self->events_watch, err);
+}
+
+bool supervisor_spawn(struct supervisor *self, int predecessor_fd, struct err *err)
 {
     const struct supervisor_conf *conf = self->conf;
-    struct child_conf child = {conf->argv, conf->mounts, conf->mount_count};
+    struct child_conf child = {.argv = conf->argv,
+        .mounts = conf->mounts,
+        .mount_count = conf->mount_count,
+        .conf_fd = conf->conf_fd,
+        .predecessor_fd = predecessor_fd};
+    for (size_t i = 0; i < LISTENER_COUNT; i++)
+        child.listeners[i] = conf->listeners[i].fd;
     self->ready_ms = 0;
     if (!child_start(&child, &self->worker, err))
         return false;
-    if (loop_watch_fd(self->loop, self->worker.requests, EPOLLIN, on_requests_fd, self,
-            &self->requests_watch, err) &&
-        loop_watch_fd(
-            self->loop, self->worker.events, EPOLLIN, on_events_fd, self, &self->events_watch, err))
+    if (supervisor_watch_worker(self, err))
         return true;
     end_worker(self);
     return false;
@@ -319,9 +343,8 @@ static void on_stop(void *arg, int signo)
 
 static void on_hangup(void *arg, int signo)
 {
-    (void)arg;
     (void)signo;
-    log_notice("SIGHUP is ignored: the configuration is read at the start");
+    renewal_begin(arg, false, false, -1);
 }
 
 static bool prepare(struct supervisor *self, struct err *err)
@@ -332,17 +355,25 @@ static bool prepare(struct supervisor *self, struct err *err)
         !loop_signal(self->loop, SIGCHLD, on_child, self, err) ||
         !loop_signal(self->loop, SIGTERM, on_stop, self, err) ||
         !loop_signal(self->loop, SIGINT, on_stop, self, err) ||
-        !loop_signal(self->loop, SIGHUP, on_hangup, self, err))
+        !loop_signal(self->loop, SIGHUP, on_hangup, self, err) || !renewal_prepare(self, err))
         return false;
     for (size_t i = 0; i < self->conf->mount_count; i++)
-        if (!mounted_start(&self->conf->mounts[i], err))
+        if (!mounted_is_on(&self->conf->mounts[i]) && !mounted_start(&self->conf->mounts[i], err))
             return false;
     return true;
 }
 
 static bool run(struct supervisor *self, struct err *err)
 {
-    if (!prepare(self, err) || !spawn(self, err) || !loop_run(self->loop, err))
+    if (self->conf->resume)
+        renewal_adopt(self);
+    if (!prepare(self, err) ||
+        !(self->conf->resume ? renewal_resume(self, err) : supervisor_spawn(self, -1, err))) {
+        renewal_abort(self, err);
+        return false;
+    }
+    on_child(self, SIGCHLD); /* who ended while this program was executed */
+    if (!loop_run(self->loop, err))
         return false;
     if (self->failure.code != ERR_OK) {
         *err = self->failure;
@@ -353,12 +384,14 @@ static bool run(struct supervisor *self, struct err *err)
 
 bool supervisor_run(const struct supervisor_conf *conf, struct err *err)
 {
-    struct supervisor self = {.conf = conf, .worker = CHILD_INIT, .failure = ERR_INIT};
+    struct supervisor self = {
+        .conf = conf, .worker = CHILD_INIT, .failure = ERR_INIT, .renewal = RENEWAL_INIT};
     bool done = run(&self, err);
     struct err ignored = ERR_INIT;
     for (size_t i = 0; i < conf->mount_count; i++)
         (void)!mounted_end(&conf->mounts[i], true, &ignored);
     end_worker(&self);
+    renewal_done(&self);
     loop_free(self.loop);
     return done;
 }

@@ -22,6 +22,10 @@
 /* Left for everything else. */
 #define FDS_RESERVED 256u
 #define CALLERS_MAX  256u
+/* How often a thread that was about to read is woken again. */
+#define FREEZE_TURN_MS 2
+/* Locked memory for plaintexts of open files, beside what the two caches may hold. */
+#define HANDOVER_MEMORY (64u * 1024 * 1024)
 
 struct worker {
     struct worker_conf conf;
@@ -30,6 +34,7 @@ struct worker {
     struct settings settings;
     struct custody *custody;           /* NULL: no mount */
     struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
+    struct loop_timer *freeze;
     struct loop_watch *events;
     pthread_mutex_t refusals_lock; /* protects the next */
     struct refusals refusals;
@@ -157,6 +162,112 @@ void worker_normal_path(const struct worker *worker, const char *path, char *out
         memcpy(out, full, strlen(full) + 1);
 }
 
+/* -- from one worker to the next --------------------------------------------------------------- */
+
+static struct lease *take_lease(
+    void *arg, const char *path, const char *resource, int64_t age_ms, struct secret *plaintext)
+{
+    struct worker *worker = arg;
+    struct lease *lease;
+    struct err err = ERR_INIT;
+    if (lease_new(custody_leases(worker->custody), path, plaintext, resource,
+            loop_now_ms() - age_ms, &lease, &err))
+        return lease;
+    log_err(LOG_LEVEL_WARNING, &err, "%s", path);
+    return NULL;
+}
+
+/* It keeps the times that it had, as far as this configuration allows any. */
+static void take_kept(void *arg, struct lease *lease, bool is_name, struct bytes text,
+    int64_t fresh_ms, int64_t limit_ms)
+{
+    struct worker *worker = arg;
+    AUTO(blob_unref) struct blob *blob = NULL;
+    struct conf_settings most = settings_most(&worker->settings);
+    enum cache_news news;
+    struct err err = ERR_INIT;
+    if (fresh_ms < most.fresh_ms)
+        most.fresh_ms = fresh_ms;
+    if (limit_ms < most.usable_ms)
+        most.usable_ms = limit_ms;
+    if (!blob_copy(text, &blob, &err))
+        return;
+    blob->is_name = is_name;
+    lease_unref(
+        cache_put(custody_cache(worker->custody), lease_path(lease), blob, lease, &most, &news));
+}
+
+static void take_open(
+    void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease)
+{
+    struct worker *worker = arg;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i] && strcmp(worker->conf.mountpoints[i], mountpoint) == 0) {
+            served_take_open(worker->mounts[i], fh, file_fd, lease);
+            return;
+        }
+    close(file_fd); /* of a mount that there is no more */
+}
+
+/* From here on it is this worker that answers the kernel. What the old one could not give is fetched anew. */
+static bool relieve(struct worker *worker, struct err *err)
+{
+    const struct handover_sink sink = {take_lease, take_kept, take_open, worker,
+        2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
+    auto_fd int fd = take_fd(worker->conf.predecessor_fd);
+    struct handover_count count = {0};
+    struct err why = ERR_INIT;
+    if (fd < 0)
+        return true;
+    if (!handover_take(fd, &sink, &count, &why))
+        log_err(LOG_LEVEL_WARNING, &why, "not all is taken over from the old worker");
+    log_info("%zu plaintexts and %zu open files taken over", count.kept, count.open);
+    if (count.left_out > 0)
+        log_warning(
+            "%zu plaintexts and open files are not taken over: they need more locked memory "
+            "than [secrets] memory allows; they are fetched anew",
+            count.left_out);
+    return handover_taken(fd, err);
+}
+
+struct giving {
+    struct handover *handover;
+    struct err *err;
+    bool failed;
+};
+
+static void give_kept(
+    void *arg, struct lease *lease, const struct blob *blob, int64_t fresh_ms, int64_t limit_ms)
+{
+    struct giving *giving = arg;
+    giving->failed = giving->failed || !handover_give_kept(giving->handover, lease, blob->is_name,
+                                           buf_bytes(&blob->text), fresh_ms, limit_ms, giving->err);
+}
+
+static bool give_all(struct worker *worker, struct handover *handover, struct err *err)
+{
+    struct giving giving = {handover, err, false};
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i] && !served_give(worker->mounts[i], handover, err))
+            return false;
+    cache_each(custody_cache(worker->custody), give_kept, &giving);
+    return !giving.failed;
+}
+
+/* All goes to the successor. Returns only when that does not take over: then nothing has changed. */
+static void be_relieved(struct worker *worker, int fd)
+{
+    AUTO(handover_free) struct handover *handover = NULL;
+    struct err err = ERR_INIT, why = ERR_INIT;
+    if (handover_new(fd, &handover, &err)) {
+        if (!give_all(worker, handover, &why))
+            log_err(LOG_LEVEL_WARNING, &why, "not all is handed over");
+        if (handover_finish(handover, &err))
+            _exit(0); /* no destructor: what is in flight is the successor's now */
+    }
+    log_err(LOG_LEVEL_WARNING, &err, "no successor takes over");
+}
+
 /* -- events ------------------------------------------------------------------------------------ */
 
 static bool tell(
@@ -178,20 +289,60 @@ static void stop(struct worker *worker)
         log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
 }
 
+static void on_freeze(void *arg)
+{
+    struct worker *worker = arg;
+    struct err err = ERR_INIT;
+    bool still = true;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        still = (!worker->mounts[i] || served_freeze(worker->mounts[i])) && still;
+    if (!still)
+        loop_timer_set(worker->freeze, FREEZE_TURN_MS);
+    else if (!tell(worker, MONITOR_FROZEN, 0, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
+}
+
+static void thaw(struct worker *worker)
+{
+    struct err err = ERR_INIT;
+    loop_timer_clear(worker->freeze);
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i] && !served_thaw(worker->mounts[i], &err)) {
+            log_err(LOG_LEVEL_ERROR, &err, "go on serving");
+            _exit(3); /* the monitor replaces us */
+        }
+}
+
+static void obey(struct worker *worker, const struct monitor_event *event, int fd)
+{
+    if (event->kind == MONITOR_STOP)
+        stop(worker);
+    else if (event->kind == MONITOR_FREEZE)
+        on_freeze(worker);
+    else if (event->kind == MONITOR_THAW)
+        thaw(worker);
+    else if (event->kind == MONITOR_RELIEVE && fd >= 0)
+        be_relieved(worker, fd);
+}
+
 static void on_events(void *arg, uint32_t flags)
 {
     struct worker *worker = arg;
     struct monitor_event event;
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    int fds[IPC_FDS_MAX];
+    size_t fd_count = 0;
     struct err err = ERR_INIT;
     bool closed = false;
     (void)flags;
-    if (!ipc_receive(worker->conf.events_fd, &message, NULL, NULL, &closed, &err) || closed)
+    if (!ipc_receive(worker->conf.events_fd, &message, fds, &fd_count, &closed, &err) || closed)
         loop_stop(worker->conf.loop); /* the monitor has gone: nobody could replace or unmount us */
     else if (!monitor_event_decode(buf_bytes(&message), &event, &err))
         log_err(LOG_LEVEL_ERROR, &err, "event of the monitor");
-    else if (event.kind == MONITOR_STOP)
-        stop(worker);
+    else
+        obey(worker, &event, fd_count > 0 ? fds[0] : -1);
+    for (size_t i = 0; i < fd_count; i++)
+        close(fds[i]);
 }
 
 /* With the last one there is nothing left to serve. */
@@ -305,7 +456,7 @@ static size_t pins_allowed(size_t mounts)
     return (have < most ? have : most) / mounts;
 }
 
-static bool start_mount(struct worker *worker, size_t mount, size_t mounts, struct err *err)
+static bool make_mount(struct worker *worker, size_t mount, size_t mounts, struct err *err)
 {
     const struct worker_conf *conf = &worker->conf;
     struct served_conf served = {.mountpoint = conf->mountpoints[mount],
@@ -326,7 +477,7 @@ static bool start_mount(struct worker *worker, size_t mount, size_t mounts, stru
         .unmounted = on_unmounted,
         .arg = worker};
     return served_new(&served, &worker->mounts[mount], err) &&
-           served_start(worker->mounts[mount], err);
+           served_make(worker->mounts[mount], err);
 }
 
 /* Threads that are remembered, two descriptors each: an eighth of what there may be in all. */
@@ -370,9 +521,32 @@ bool worker_start(struct worker *worker, struct err *err)
         (mounts > 0 && !make_gate(worker, err)))
         return false;
     for (size_t i = 0; i < conf->mount_count; i++)
-        if (conf->mountpoints[i][0] && !start_mount(worker, i, mounts, err))
+        if (conf->mountpoints[i][0] && !make_mount(worker, i, mounts, err))
+            return err_wrap(err, "%s", conf->mountpoints[i]);
+    if (!relieve(worker, err))
+        return false;
+    for (size_t i = 0; i < conf->mount_count; i++)
+        if (worker->mounts[i] && !served_start(worker->mounts[i], err))
             return err_wrap(err, "%s", conf->mountpoints[i]);
     return true;
+}
+
+bool worker_has_mounts(const struct worker *worker)
+{
+    return worker->conf.mount_count > 0;
+}
+
+bool worker_ask_renewal(
+    struct worker *worker, enum worker_renewal what, int asker_fd, struct err *err)
+{
+    static const struct monitor_event events[] = {
+        [WORKER_RELOAD] = {.kind = MONITOR_RELOAD},
+        [WORKER_UPGRADE] = {.kind = MONITOR_UPGRADE},
+        [WORKER_UPGRADE_DISCARD] = {.kind = MONITOR_UPGRADE, .message = "discard"},
+    };
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    return monitor_event_encode(&events[what], &message, err) &&
+           ipc_send(worker->conf.events_fd, buf_bytes(&message), &asker_fd, 1, err);
 }
 
 bool worker_ready(struct worker *worker, struct err *err)
@@ -393,7 +567,8 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     monitor_client_init(&worker->monitor, conf->requests_fd);
     pthread_mutex_init(&worker->refusals_lock, NULL);
     refusals_init(&worker->refusals);
-    if (!health_new(conf->loop, conf->resolver, &worker->health, err)) {
+    if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||
+        !loop_timer_new(conf->loop, on_freeze, worker, &worker->freeze, err)) {
         free(worker);
         return false;
     }

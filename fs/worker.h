@@ -60,6 +60,13 @@ bool worker_find_refusal(
  * absolute normal form ("/sealed/db/password"), "" when it lies in none of the mounts. */
 void worker_normal_path(const struct worker *worker, const char *path, char *out, size_t out_size);
 
+enum worker_renewal { WORKER_RELOAD, WORKER_UPGRADE, WORKER_UPGRADE_DISCARD };
+/* False: only an agent. */
+bool worker_has_mounts(const struct worker *worker);
+/* Gives the question on to the monitor, and with it a duplicate of the connection, on which the monitor answers. */
+bool worker_ask_renewal(
+    struct worker *worker, enum worker_renewal what, int asker_fd, struct err *err) MUST_CHECK;
+
 /* -- for fs/sealedfs.c --------------------------------------------------------------------------- */
 
 struct worker_conf {
@@ -68,6 +75,7 @@ struct worker_conf {
     const struct sealedfs_conf *conf;
     char *const *mountpoints;   /* canonical, by the monitor's number; "": not mounted */
     size_t mount_count;         /* 0: agent only */
+    int predecessor_fd;         /* -1: none */
     int requests_fd, events_fd; /* borrowed; those of the mounts: fs/child.h */
 };
 

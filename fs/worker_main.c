@@ -109,24 +109,25 @@ static bool serve(const struct worker_process *process, struct err *err)
     struct loop *loop;
     struct resolver *resolver;
     struct worker *worker;
-    int control = -1, scrape = -1, keeper = -1;
+    int control = worker_fd_of(process->fds, WORKER_LISTENERS + LISTENER_CONTROL);
+    int scrape = worker_fd_of(process->fds, WORKER_LISTENERS + LISTENER_METRICS);
+    int credentials_fd = worker_fd_of(process->fds, WORKER_LISTENERS + LISTENER_CREDENTIALS);
+    int keeper = -1;
     /* The keeper is forked off while there is nothing in our memory yet. */
-    if (!leave_signals(err) || !credentials_bind(conf, &keeper, err) ||
+    if (!leave_signals(err) || !credentials_keep(conf, credentials_fd, &keeper, err) ||
         !secret_init_process(memory_needed(process), err) || !loop_new(&loop, err) ||
-        !resolver_make(loop, conf, &resolver, err) ||
-        (process->control_bind && !process->control_bind(conf, &control, err)) ||
-        (conf->metrics.listen && !scrape_listen(conf->metrics.listen, &scrape, err)))
+        !resolver_make(loop, conf, &resolver, err))
         return false;
     struct worker_conf worker_conf = {.loop = loop,
         .resolver = resolver,
         .conf = conf,
         .mountpoints = process->mountpoints,
         .mount_count = process->mount_count,
+        .predecessor_fd = worker_fd_of(process->fds, WORKER_PREDECESSOR),
         .requests_fd = WORKER_REQUESTS,
         .events_fd = WORKER_EVENTS};
     if (!worker_new(&worker_conf, &worker, err) ||
-        (process->control_serve && !process->control_serve(loop, conf, control, resolver,
-                                       process->mount_count > 0 ? worker : NULL, err)) ||
+        (control >= 0 && !process->control_serve(loop, conf, control, resolver, worker, err)) ||
         (scrape >= 0 && !pages_start(scrape, loop, worker, resolver, err)))
         return false;
     struct credentials *credentials;
@@ -140,6 +141,15 @@ static bool serve(const struct worker_process *process, struct err *err)
     if (process->background)
         worker_main_let_go();
     return loop_run(loop, err);
+}
+
+bool worker_main_trial(const struct sealedfs_conf *conf, struct err *err)
+{
+    struct worker_process process = {.conf = conf};
+    AUTO(loop_free) struct loop *loop = NULL;
+    struct resolver *resolver;
+    return secret_init_process(memory_needed(&process), err) && loop_new(&loop, err) &&
+           resolver_make(loop, conf, &resolver, err);
 }
 
 static void tell_failure(const struct err *cause)

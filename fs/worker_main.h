@@ -7,12 +7,12 @@
 
 struct worker_process {
     pid_t monitor;
+    unsigned fds; /* what it was given (fs/child.h) */
     const struct sealedfs_conf *conf;
     char *const *mountpoints; /* canonical; "": not mounted */
     size_t mount_count;       /* 0: agent without a mount */
     bool background;          /* let go of the starter's descriptors when the mount answers */
-    /* Joins the control socket, or NULL. As root: binds; then, with the worker made, serves. */
-    bool (*control_bind)(const struct sealedfs_conf *conf, int *ret_fd, struct err *err);
+    /* Serves the control socket; not called when there is none. */
     bool (*control_serve)(struct loop *loop, const struct sealedfs_conf *conf, int fd,
         struct resolver *resolver, struct worker *worker, struct err *err);
 };
@@ -21,5 +21,7 @@ struct worker_process {
 extern const char *const worker_syscalls[];
 /* Returns the exit status; failures have been told to the monitor. */
 int worker_main(const struct worker_process *process);
+/* Whether a worker with this configuration could be: memory, certificates and whatever else its parts read at the start. */
+bool worker_main_trial(const struct sealedfs_conf *conf, struct err *err) MUST_CHECK;
 /* Descriptors 0-2 on /dev/null: whoever started us may wait for the end of its pipes. */
 void worker_main_let_go(void);

@@ -26,6 +26,8 @@ static const struct cli_command *const commands[] = {
     &tool_flush,
     &tool_log,
     &tool_status,
+    &tool_reload,
+    &tool_upgrade,
     &tool_kbs_init,
     &tool_kbs_renew,
     &tool_kbs_put,

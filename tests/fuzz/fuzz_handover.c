@@ -13,7 +13,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct err err = ERR_INIT;
     if (!handover_decode(bytes_of(data, size), &item, &err))
         return 0;
-    if (item.length > SECRET_SIZE_MAX || item.age_ms < 0 || !handover_encode(&item, &out, &err) ||
+    if (item.length > SECRET_SIZE_MAX || item.age_ms < 0 || item.fresh_ms < 0 ||
+        item.limit_ms < 0 || !handover_encode(&item, &out, &err) ||
         !bytes_equal(buf_bytes(&out), bytes_of(data, size)))
         abort();
     return 0;

@@ -34,7 +34,7 @@ static void test_life(void **state)
     char word[] = "--dies";
     char name[] = "test_child";
     char *argv[] = {name, word, NULL};
-    struct child_conf conf = {.argv = argv};
+    struct child_conf conf = {.argv = argv, .conf_fd = -1, .predecessor_fd = -1, .listeners = {-1}};
     struct child child = CHILD_INIT;
     struct err err = ERR_INIT;
     int status;

@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include "crypt/base/ipc.h"
+#include "crypt/base/loop.h"
 #include "tests/unit/unit.h"
 
 static int ends[2];
+static struct leases *old_leases, *new_leases;
 static char seen[4096];
 static size_t seen_len;
 
@@ -20,6 +22,8 @@ static int start(void **state)
     seen_len = 0;
     seen[0] = '\0';
     assert_done(ipc_pair(ends, &err), &err);
+    assert_done(leases_new(&old_leases, &err), &err);
+    assert_done(leases_new(&new_leases, &err), &err);
     return 0;
 }
 
@@ -29,6 +33,8 @@ static int end(void **state)
     for (int i = 0; i < 2; i++)
         if (ends[i] >= 0)
             close(ends[i]);
+    leases_free(old_leases);
+    leases_free(new_leases);
     return 0;
 }
 
@@ -40,38 +46,55 @@ static void note(const char *format, ...)
     va_end(args);
 }
 
-static void on_kept(void *arg, const char *path, bool is_name, struct bytes text, int64_t age_ms,
-    struct secret *plaintext)
+static struct lease *on_lease(
+    void *arg, const char *path, const char *resource, int64_t age_ms, struct secret *plaintext)
 {
+    struct lease *lease;
+    struct err err = ERR_INIT;
+    (void)arg;
+    assert_true(age_ms >= 1000 && age_ms < 1000000);
+    assert_done(lease_new(new_leases, path, plaintext, resource, 0, &lease, &err), &err);
+    return lease;
+}
+
+static void on_kept(void *arg, struct lease *lease, bool is_name, struct bytes text,
+    int64_t fresh_ms, int64_t limit_ms)
+{
+    auto_secret *plaintext = lease_secret(lease);
     struct bytes plain = secret_bytes(plaintext);
     (void)arg;
-    note("kept %s %d %.*s %lld %.*s;", path, is_name, (int)text.len, (const char *)text.data,
-        (long long)age_ms, (int)(plain.len < 40 ? plain.len : 40), (const char *)plain.data);
+    note("kept %s %s %d %.*s %lld %lld %.*s;", lease_path(lease), lease->resource, is_name,
+        (int)text.len, (const char *)text.data, (long long)fresh_ms, (long long)limit_ms,
+        (int)(plain.len < 40 ? plain.len : 40), (const char *)plain.data);
 }
 
 static void on_open(
-    void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct secret *plaintext)
+    void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease)
 {
     struct stat st;
     (void)arg;
     assert_int_equal(fstat(file_fd, &st), 0);
     close(file_fd);
-    note("open %s %llx %zd;", mountpoint, (unsigned long long)fh,
-        plaintext ? (ssize_t)secret_len(plaintext) : -1);
+    note("open %s %llx %zd;", mountpoint, (unsigned long long)fh, lease ? (ssize_t)lease->len : -1);
 }
 
 static bool take(size_t memory, struct handover_count *ret_count, struct err *err)
 {
-    const struct handover_sink sink = {on_kept, on_open, NULL, memory};
+    const struct handover_sink sink = {on_lease, on_kept, on_open, NULL, memory};
     return handover_take(ends[1], &sink, ret_count, err);
 }
 
-static struct secret *secret_of(const char *text)
+static struct lease *lease_of(const char *path, size_t len, const char *text)
 {
     struct err err = ERR_INIT;
-    struct secret *secret;
-    assert_done(secret_copy(bytes_str(text), &secret, &err), &err);
-    return secret;
+    auto_secret *secret = NULL;
+    struct lease *lease;
+    assert_done(secret_new(len, &secret, &err), &err);
+    memcpy(secret_data(secret), text, strlen(text));
+    assert_done(
+        lease_new(old_leases, path, secret, "kbs:///a/b/c", loop_now_ms() - 1000, &lease, &err),
+        &err);
+    return lease;
 }
 
 /* What an old worker does, as its own thread. *arg: did the successor take over? */
@@ -79,14 +102,18 @@ static void *give_all(void *arg)
 {
     bool *done = arg;
     struct err err = ERR_INIT;
-    auto_secret *one = secret_of("plaintext one"), *empty = secret_of("");
+    auto_lease *one = lease_of("/m/a", 13, "plaintext one"), *empty = lease_of("/m/e", 0, "");
+    auto_lease *gone = lease_of("/m/gone", 4, "gone");
     AUTO(handover_free) struct handover *handover = NULL;
     auto_fd int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    leases_revoke(old_leases, "/m/gone");
     *done = handover_new(ends[0], &handover, &err) &&
-            handover_give_kept(handover, "/m/a", false, bytes_str("sealed.a"), 1234, one, &err) &&
+            handover_give_kept(handover, one, false, bytes_str("sealed.a"), 5000, 6000, &err) &&
             handover_give_open(handover, "/m", 0x1000001, file, one, &err) &&
             handover_give_open(handover, "/m", 0x1000002, file, NULL, &err) &&
-            handover_give_kept(handover, "/m/e", true, bytes_str(""), -5, empty, &err);
+            handover_give_open(handover, "/m", 0x1000003, file, gone, &err) &&
+            handover_give_kept(handover, gone, false, bytes_str("sealed.g"), 1, 1, &err) &&
+            handover_give_kept(handover, empty, true, bytes_str(""), -5, 7, &err);
     *done = handover_finish(handover, &err) && *done;
     return NULL;
 }
@@ -103,8 +130,9 @@ static void test_everything(void **state)
     assert_done(handover_taken(ends[1], &err), &err);
     pthread_join(thread, NULL);
     assert_true(done);
-    assert_string_equal(seen, "kept /m/a 0 sealed.a 1234 plaintext one;open /m 1000001 13;"
-                              "open /m 1000002 -1;kept /m/e 1  0 ;");
+    assert_string_equal(seen,
+        "kept /m/a kbs:///a/b/c 0 sealed.a 5000 6000 plaintext one;open /m 1000001 13;"
+        "open /m 1000002 -1;kept /m/e kbs:///a/b/c 1  0 7 ;");
     assert_int_equal(count.kept, 2);
     assert_int_equal(count.open, 2);
     assert_int_equal(count.left_out, 0);
@@ -143,14 +171,13 @@ static void test_successor_has_enough(void **state)
 {
     struct err err = ERR_INIT;
     AUTO(handover_free) struct handover *handover = NULL;
-    auto_secret *large = NULL;
+    auto_lease *large = lease_of("/m/large", SECRET_SIZE_MAX, "x");
     (void)state;
-    assert_done(secret_new(SECRET_SIZE_MAX, &large, &err), &err);
     assert_done(handover_new(ends[0], &handover, &err), &err);
     assert_done(handover_taken(ends[1], &err), &err);
-    assert_refused(handover_give_kept(handover, "/a", false, bytes_str("x"), 0, large, &err), &err,
+    assert_refused(handover_give_kept(handover, large, false, bytes_str("x"), 1, 1, &err), &err,
         ERR_UNREACH, "gone");
-    assert_refused(handover_give_kept(handover, "/b", false, bytes_str("x"), 0, large, &err), &err,
+    assert_refused(handover_give_kept(handover, large, false, bytes_str("x"), 1, 1, &err), &err,
         ERR_UNREACH, "failed already");
     assert_done(handover_finish(handover, &err), &err);
 }
@@ -190,14 +217,15 @@ static void test_bad_old_worker(void **state)
     refuse("too many");
     send_item((struct handover_item){.kind = HANDOVER_END}, two, 1);
     refuse("too many");
-    send_item((struct handover_item){.kind = HANDOVER_KEPT, .path = "/m", .number = 0}, NULL, 0);
-    refuse("plaintext 0 of 0");
-    send_item((struct handover_item){.kind = HANDOVER_KEPT, .path = "m"}, NULL, 0);
+    send_item((struct handover_item){.kind = HANDOVER_KEPT, .number = 0}, NULL, 0);
+    refuse("lease 0 of 0");
+    send_item((struct handover_item){.kind = HANDOVER_LEASE, .path = "m"}, NULL, 0);
     refuse("handover");
     send_item(
-        (struct handover_item){.kind = HANDOVER_PLAIN, .length = SECRET_SIZE_MAX + 1}, NULL, 0);
+        (struct handover_item){.kind = HANDOVER_LEASE, .path = "/m", .length = SECRET_SIZE_MAX + 1},
+        NULL, 0);
     refuse("handover");
-    send_item((struct handover_item){.kind = HANDOVER_PLAIN, .length = 5}, NULL, 0);
+    send_item((struct handover_item){.kind = HANDOVER_LEASE, .path = "/m", .length = 5}, NULL, 0);
     send_raw(bytes_str("four"), NULL, 0);
     refuse("part of a secret");
     assert_string_equal(seen, "");
@@ -208,7 +236,7 @@ static void test_old_worker_dies(void **state)
     struct handover_count count;
     struct err err = ERR_INIT;
     (void)state;
-    send_item((struct handover_item){.kind = HANDOVER_PLAIN, .length = 1}, NULL, 0);
+    send_item((struct handover_item){.kind = HANDOVER_LEASE, .path = "/m", .length = 1}, NULL, 0);
     close(ends[0]);
     ends[0] = -1;
     assert_refused(take(1 << 20, &count, &err), &err, ERR_UNREACH, "has gone");

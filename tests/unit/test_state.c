@@ -13,6 +13,8 @@ static struct state_mount mounts[] = {
     {(char *)(uintptr_t) "/odd \xff path", 12, 13, 14, -1, 0},
 };
 
+static struct state_source sources[] = {{(char *)(uintptr_t) "/etc/secrets", 21}};
+
 static struct state example(void)
 {
     struct state state;
@@ -28,6 +30,8 @@ static struct state example(void)
     state.listener_count = ARRAY_LEN(listeners);
     state.mounts = mounts;
     state.mount_count = ARRAY_LEN(mounts);
+    state.sources = sources;
+    state.source_count = ARRAY_LEN(sources);
     return state;
 }
 
@@ -53,6 +57,8 @@ static void test_round_trip(void **state)
     assert_string_equal(out.refusal.message, "no such key");
     assert_int_equal(out.listener_count, 1);
     assert_string_equal(out.listeners[0].name, "/run/control.sock");
+    assert_int_equal(out.source_count, 1);
+    assert_int_equal(out.sources[0].fd, 21);
     assert_int_equal(out.mount_count, 2);
     assert_string_equal(out.mounts[1].path, mounts[1].path);
     assert_int_equal(out.mounts[0].mount_id, 77);
