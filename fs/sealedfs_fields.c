@@ -26,7 +26,7 @@ static const char *const audits[] = {"off", "best-effort", "required", NULL};
         {"kbs", "proxy", CONF_TEXT, offsetof(type, at proxy),                                     \
             .help = "HTTP proxy, http://host:port; default: none"},                               \
         {"kbs", "proxy_credential", CONF_CREDENTIAL, offsetof(type, at proxy_credential),         \
-            .help = "file with user:password for the proxy"},                                     \
+            .group_ok = true, .help = "file with user:password for the proxy"},                   \
         {"kbs", "no_proxy", CONF_LIST, offsetof(type, at no_proxy),                               \
             .help = "hosts and domains that are reached without the proxy"},                      \
         {"kbs", "allow_plain", CONF_BOOL, offsetof(type, at allow_plain), .text_default = "no",   \

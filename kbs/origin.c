@@ -7,6 +7,7 @@
 #include <strings.h>
 
 #define HOST_MAX   255
+#define HIDDEN     "***"
 #define HOST_CHARS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 #define V6_CHARS   "0123456789abcdefABCDEF:."
 
@@ -48,6 +49,27 @@ static bool take_port(const char **at, unsigned *port)
     return *port >= 1 && *port <= 65535;
 }
 
+bool origin_stays_here(const char *origin)
+{
+    char host[HOST_MAX + 1];
+    const char *at = strstr(origin, "://") + 3;
+    snprintf(host, sizeof host, "%.*s", (int)host_len(at), at);
+    return strncmp(origin, "http:", 5) == 0 && is_loopback(host);
+}
+
+struct origin_shown origin_show(const char *url)
+{
+    struct origin_shown shown;
+    const char *at = strrchr(url, '@'), *scheme = strstr(url, "://");
+    if (!at) {
+        snprintf(shown.text, sizeof shown.text, "%.100s", url);
+        return shown;
+    }
+    const char *user = scheme && scheme < at ? scheme + 3 : url;
+    snprintf(shown.text, sizeof shown.text, "%.*s" HIDDEN "%.100s", (int)(user - url), url, at);
+    return shown;
+}
+
 static const char *const schemes[] = {"https://", "http://"};
 static const unsigned default_ports[] = {443, 80};
 
@@ -58,25 +80,30 @@ bool origin_of(const char *url, bool allow_plain, char ret_origin[ORIGIN_SIZE], 
     while (kind < ARRAY_LEN(schemes) && strncasecmp(url, schemes[kind], strlen(schemes[kind])) != 0)
         kind++;
     if (kind == ARRAY_LEN(schemes))
-        return err_set(
-            err, ERR_CONFIG, "\"%.100s\" is no URL of the form https://HOST[:PORT]", url);
+        return err_set(err, ERR_CONFIG, "\"%s\" is no URL of the form https://HOST[:PORT]",
+            origin_show(url).text);
     const char *at = url + strlen(schemes[kind]);
     unsigned port = default_ports[kind];
     size_t len = host_len(at);
+    if (memchr(at, '@', strcspn(at, "/?#")))
+        return err_set(err, ERR_CONFIG,
+            "\"%s\" has a user or password, which a key broker does not ask for; leave what "
+            "stands up to the @ out",
+            origin_show(url).text);
     if (len == 0 || len > HOST_MAX)
-        return err_set(err, ERR_CONFIG, "\"%.100s\" has no plain host name or address after %s",
-            url, schemes[kind]);
+        return err_set(err, ERR_CONFIG, "\"%s\" has no plain host name or address after %s",
+            origin_show(url).text, schemes[kind]);
     memcpy(host, at, len);
     host[len] = '\0';
     at += len;
     if (!take_port(&at, &port) || (*at != '\0' && *at != '/'))
-        return err_set(
-            err, ERR_CONFIG, "\"%.100s\": after the host only :PORT and a path may stand", url);
+        return err_set(err, ERR_CONFIG, "\"%s\": after the host only :PORT and a path may stand",
+            origin_show(url).text);
     if (kind == 1 && !allow_plain && !is_loopback(host))
         return err_set(err, ERR_CONFIG,
-            "\"%.100s\": http:// without TLS is only for this machine; use https://, or allow "
+            "\"%s\": http:// without TLS is only for this machine; use https://, or allow "
             "plain HTTP explicitly",
-            url);
+            origin_show(url).text);
     snprintf(ret_origin, ORIGIN_SIZE, "%s%s:%u", schemes[kind], host, port);
     return true;
 }

@@ -13,3 +13,11 @@
 /* Writes "https://host:port", port always there. ERR_CONFIG otherwise. */
 bool origin_of(const char *url, bool allow_plain, char ret_origin[ORIGIN_SIZE], struct err *err)
     MUST_CHECK;
+/* Is this origin one that plain HTTP may be spoken to because nothing of it leaves this machine? */
+bool origin_stays_here(const char *origin);
+
+/* The URL as an error may show it: who writes a user and password into one must not read them in a log. */
+struct origin_shown {
+    char text[256];
+};
+struct origin_shown origin_show(const char *url);

@@ -8,7 +8,7 @@
 #include "crypt/base/conf.h"
 
 #define CREDENTIAL_MAX 1024
-#define FORM           "proxy \"%.100s\": the form is http://HOST:PORT"
+#define FORM           "proxy \"%s\": the form is http://HOST:PORT"
 
 struct proxy {
     char origin[ORIGIN_SIZE]; /* "" when there is none */
@@ -34,9 +34,11 @@ static bool take_url(struct proxy *proxy, const char *url, struct err *err)
     const char *at = strstr(url, "://");
     if (!origin_of(url, true, proxy->origin, &ignored) || strncasecmp(url, "http://", 7) != 0)
         return err_set(err, ERR_CONFIG,
-            FORM ", without user or password (they stand in the file proxy_credential)", url);
+            FORM ", without user or password (they stand in the file proxy_credential)",
+            origin_show(url).text);
     const char *path = at ? strchr(at + 3, '/') : NULL;
-    return !path || path[1] == '\0' || err_set(err, ERR_CONFIG, FORM ", without a path", url);
+    return !path || path[1] == '\0' ||
+           err_set(err, ERR_CONFIG, FORM ", without a path", origin_show(url).text);
 }
 
 /* "Proxy-Authorization: Basic …" (RFC 7617), as curl takes a header; what it makes of a percent sign in a password differs by version. */
@@ -118,7 +120,8 @@ static bool covers(const char *word, const char *host, size_t host_len)
 
 const char *proxy_for(const struct proxy *proxy, const char *origin)
 {
-    if (proxy->origin[0] == '\0')
+    /* From a proxy, 127.0.0.1 would be the proxy's own machine, and the token would cross the network in the clear. */
+    if (proxy->origin[0] == '\0' || origin_stays_here(origin))
         return NULL;
     const char *host = strstr(origin, "://") + 3;
     size_t len = (size_t)(strrchr(host, ':') - host);

@@ -168,7 +168,8 @@ static bool start_item(
     if (!finish_item(reading))
         return false;
     size_t len = name.len < sizeof text ? name.len : sizeof text - 1;
-    memcpy(text, name.data, len);
+    if (len > 0)
+        memcpy(text, name.data, len);
     text[len] = '\0';
     if (name.len > CONF_NAME_MAX)
         return refuse_line(reading, "name of a section of more than 64 characters");

@@ -13,6 +13,7 @@
 #include "kbs/http.h"
 #include "kbs/origin.h"
 #include "kbs/proto.h"
+#include "kbs/proxy.h"
 
 #define CLOCK_SLACK_S 30
 #define HOST_SIZE     300
@@ -164,18 +165,38 @@ static void ask_broker(
     look_at_clock(doctor, url, response.date);
 }
 
+/* Through which proxy, "" for none; false when what is set for it makes no sense. */
+static bool find_proxy(struct doctor *doctor, const struct conf_kbs *kbs, const char *origin,
+    char ret_proxy[ORIGIN_SIZE])
+{
+    const struct proxy_conf conf = {.url = kbs->proxy,
+        .except = (const char *const *)kbs->no_proxy.items,
+        .except_count = kbs->no_proxy.count};
+    AUTO(proxy_free) struct proxy *proxy = NULL;
+    struct err err = ERR_INIT;
+    if (!proxy_new(&conf, &proxy, &err)) {
+        doctor_fail(doctor, "kbs proxy", origin, &err, NULL);
+        return false;
+    }
+    const char *found = proxy_for(proxy, origin);
+    snprintf(ret_proxy, ORIGIN_SIZE, "%s", found ? found : "");
+    return true;
+}
+
 static void look_at_url(struct doctor *doctor, const struct conf_kbs *kbs, const char *url)
 {
-    char origin[ORIGIN_SIZE];
+    char origin[ORIGIN_SIZE], proxy[ORIGIN_SIZE];
     struct place place;
     struct addrinfo *found = NULL;
     struct err err = ERR_INIT;
     if (!origin_of(url, kbs->allow_plain, origin, &err)) {
-        doctor_fail(doctor, "kbs", url, &err, NULL);
+        doctor_fail(doctor, "kbs", origin_show(url).text, &err, NULL);
         return;
     }
-    if (kbs->proxy) {
-        doctor_say(doctor, DOCTOR_SKIP, "kbs dns", url, "the proxy %s looks it up", kbs->proxy);
+    if (!find_proxy(doctor, kbs, origin, proxy))
+        return;
+    if (proxy[0]) {
+        doctor_say(doctor, DOCTOR_SKIP, "kbs dns", url, "the proxy %s looks it up", proxy);
         ask_broker(doctor, kbs, url, origin);
         return;
     }

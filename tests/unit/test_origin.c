@@ -66,11 +66,39 @@ static void what_two_readers_could_read_differently(void **state)
     assert_done(origin_of(longest, true, origin, &err), &err);
 }
 
+static void passwords_are_not_shown(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"https://guest:hunter2@kbs.example.org:8443",
+        "guest:hunter2@kbs.example.org", "https://guest:x@hunter2@kbs.example.org",
+        "https://guest:hunter2/x@kbs.example.org", "ftp://hunter2@kbs.example.org",
+        "hunter2@https://kbs.example.org", "http://hunter2@kbs.example.org:x"};
+    for (size_t i = 0; i < ARRAY_LEN(urls); i++) {
+        struct err err = ERR_INIT;
+        char origin[ORIGIN_SIZE];
+        assert_refused(origin_of(urls[i], false, origin, &err), &err, ERR_CONFIG, "***@");
+        assert_null(strstr(err.message, "hunter2"));
+    }
+    assert_string_equal(origin_show("https://h:1/x").text, "https://h:1/x");
+}
+
+static void what_stays_on_this_machine(void **state)
+{
+    (void)state;
+    assert_true(origin_stays_here("http://127.0.0.1:8080"));
+    assert_true(origin_stays_here("http://[::1]:8080"));
+    assert_true(origin_stays_here("http://localhost:80"));
+    assert_false(origin_stays_here("https://127.0.0.1:8080"));
+    assert_false(origin_stays_here("http://kbs.example.org:80"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(origins),
         cmocka_unit_test(plain_http_stays_on_this_machine),
+        cmocka_unit_test(passwords_are_not_shown),
+        cmocka_unit_test(what_stays_on_this_machine),
         cmocka_unit_test(what_two_readers_could_read_differently),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,6 +39,9 @@ static void hosts_and_domains_are_reached_directly(void **state)
         else
             assert_null(found);
     }
+    assert_null(proxy_for(proxy, "http://127.0.0.1:8080"));
+    assert_null(proxy_for(proxy, "http://localhost:80"));
+    assert_non_null(proxy_for(proxy, "http://kbs.example.com:80"));
     static const char *const all[] = {"*"};
     AUTO(proxy_free) struct proxy *none = NULL;
     conf.except = all;
@@ -53,6 +56,7 @@ static void refuse(struct proxy_conf conf, const char *why)
     struct proxy *proxy = NULL;
     assert_refused(proxy_new(&conf, &proxy, &err), &err, ERR_CONFIG, why);
     assert_null(proxy);
+    assert_null(strstr(err.message, "hunter2"));
 }
 
 static void other_forms_are_refused(void **state)
@@ -61,7 +65,8 @@ static void other_forms_are_refused(void **state)
     static const char *const except[] = {"a"};
     refuse((struct proxy_conf){.url = "proxy:3128"}, "the form is http://HOST:PORT");
     refuse((struct proxy_conf){.url = "https://proxy:3128"}, "the form is http://HOST:PORT");
-    refuse((struct proxy_conf){.url = "http://a:b@proxy:3128"}, "without user or password");
+    refuse(
+        (struct proxy_conf){.url = "http://guest:hunter2@proxy:3128"}, "without user or password");
     refuse((struct proxy_conf){.url = "http://proxy:3128/x"}, "without a path");
     refuse((struct proxy_conf){.credential = "/x"}, "proxy_credential is set without proxy");
     refuse((struct proxy_conf){.except = except, .except_count = 1}, "no_proxy is set without");
