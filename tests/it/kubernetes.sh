@@ -15,6 +15,14 @@ equal "the ConfigMap's sealedfs.conf is good" "the configuration is good" "$("$B
 equal "and its attestd.conf" "the configuration is good" "$("$BIN/sealed-attestd" --config "$OUT/attestd.conf" --check | tail -n 1)"
 check "which is the file that the CA is read from" test "$(sed -n 's/^ca_file = \/etc\/sealedfs\///p' "$OUT/sealedfs.conf")" = kbs-ca.pem -a -e "$OUT/kbs-ca.pem"
 
+sed -n '/^       \[mount:/,/^$/s/^ *//p' "$K8S/../coco.md" >"$OUT/coco.conf"
+chmod 0644 "$OUT/coco.conf"
+check "the catalogue of coco.md is one" grep -q '^\[file:' "$OUT/coco.conf"
+equal "and good" "the configuration is good" "$("$BIN/sealedfs" --config "$OUT/coco.conf" --check)"
+for word in $(grep -oE '`sealed [a-z-]+( [a-z][a-z-]*)*' "$K8S/../coco.md" "$K8S/README.md" | sed 's/.*`sealed //; s/ /_/g' | sort -u); do
+    check "there is a command sealed ${word//_/ }" grep -qE "^  ${word//_/ }( |\$)" <<<"$("$BIN/sealed" --help)"
+done
+
 while read -r program words; do
     for word in $words; do
         case $word in

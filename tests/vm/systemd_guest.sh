@@ -15,11 +15,12 @@ end() { # STATUS
 die() { say "FAIL: $*"; end 1; }
 check() { what=$1; shift; "$@" >/dev/console 2>&1 || die "$what: $*"; say "ok: $what"; }
 equal() { [ "$2" = "$3" ] || die "$1: wanted '$2', got '$3'"; say "ok: $1"; }
+TURN=50000
 wait_for() { # SECONDS WHAT COMMAND…
     bound=$(($(up_ms) + $1 * 1000)); awaited=$2; shift 2
     until "$@" >/dev/null 2>&1; do
         [ "$(up_ms)" -lt "$bound" ] || die "waited in vain for $awaited"
-        usleep 50000
+        usleep "$TURN"
     done
 }
 show() { systemctl show --value -p "$1" "$2"; }
