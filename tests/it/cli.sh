@@ -35,7 +35,7 @@ status "no command" 2 "$sealed"
 : >sealedfs.conf
 equal "sealedfs --check says so" "the configuration is good" "$("$BIN/sealedfs" --config "$DIR/sealedfs.conf" --check)"
 status "an option that sealedfs does not know" 2 "$BIN/sealedfs" / /mnt -o foo=bar --config "$DIR/sealedfs.conf" --check
-says "the options that it knows" "foo: unknown key; known: url, ca_file, "
+says "the options that it knows" "foo: unknown key; known: host, url, ca_file, "
 status "an unknown command" 2 "$sealed" seel vault
 says "which one was meant" 'did you mean "seal vault"'
 status "an unknown option" 2 "$sealed" inspect --jsn
