@@ -15,6 +15,7 @@
 #include "crypt/base/cli.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
+#include "fs/access.h"
 #include "fs/audit_journal.h"
 #include "fs/binary.h"
 #include "fs/credentials.h"
@@ -223,6 +224,13 @@ static bool leave_system_calls(struct err *err)
         "inotify_add_watch", "inotify_rm_watch", NULL};
     static const char *const *const lists[] = {mounting, making, worker_syscalls, NULL};
     return sandbox_seccomp_parent(lists, err);
+}
+
+/* What the worker would find wrong with the rules only after everything is mounted. */
+static bool check_rules(const struct sealedfs_conf *conf, struct err *err)
+{
+    AUTO(access_free) struct access *rules = NULL;
+    return access_new(conf, &rules, err);
 }
 
 static bool make_witness(
@@ -457,7 +465,8 @@ static bool load_conf(
 static int run(struct program *program, char **argv, const struct worker_words *worker)
 {
     struct err err = ERR_INIT;
-    if (!load_conf(program, argv, worker, &err)) {
+    if (!load_conf(program, argv, worker, &err) ||
+        (worker->monitor == 0 && !check_rules(&program->conf, &err))) {
         if (program->resume_fd >= 0)
             renewal_give_back(program->resume_fd, argv, &err);
         return fail(&err);

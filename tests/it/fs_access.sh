@@ -259,6 +259,10 @@ equal "one that has a number does" content "$(nsenter --mount="/proc/$inner_pid/
 kill -TERM "$inner_pid"
 wait "$PID_inner" || true
 
+for bad in 'user = nobody-of-that-name' 'exe = /bin/[' 'cgroup = x\'; do
+    printf '[rule:bad]\nverdict = allow\n%s\n' "$bad" >"$DIR/bad.conf"
+    refused "--check finds what is wrong with $bad" "[rule:bad]: " "$BIN/sealedfs" --check --config "$DIR/bad.conf"
+done
 chmod 0777 "$DIR/log"
 refused "a directory where others may write is no place for an audit" "chmod go-w" \
     "$TESTBIN/sealedfs_fake" -f -o "config=$DIR/conf,memory=4M" "$SRC" "$MNT"
