@@ -61,7 +61,7 @@ refused "in a core dump as well" "plaintext (raw)" leak core "$NEEDLES" "$DIR/co
 stop holder
 
 # -- a thousand reads ------------------------------------------------------------------------------------
-worker() { pgrep -P "$PID_sealedfs"; }
+worker() { pgrep -P "$PID_sealedfs" -f -- --worker=; }
 read_all() { # ROUNDS: in the ways that programs read, with what was kept dropped now and then
     local round
     for round in $(seq "$1"); do
@@ -104,9 +104,13 @@ rest() { # until nobody has a secret open any more and nothing is kept: then it 
 }
 sealedfs_conf_base
 sealedfs_conf mount log_level debug
+sealedfs_conf audit policy required
+sealedfs_conf audit journal no
+sealedfs_conf audit file "$DIR/audit.log" # looked at with the other logs
 sealed_mount
 read_all 48
 check "a thousand reads" test "$(sealed_stat .filesystem.opens)" -ge 1000
+check "each of them with a line in the audit" test "$(wc -l <"$DIR/audit.log")" -ge 1000
 "$BIN/sealed" attest --token >"$DIR/token"
 check "the key that the token is bound to" leak scalar "$NEEDLES" ephemeral-key "$DIR/token" "$(worker)"
 look "with secrets in memory" --expect ephemeral-key=secure-heap

@@ -46,7 +46,7 @@ since() { [ "$LANDLOCK" -ge "$1" ] && echo "$2" || echo ok; } # ABI ERRNO: what 
 
 # -- the worker: ended by a call it has no need of, and replaced ---------------------------------------
 monitor() { echo "$PID_sealedfs"; }
-worker() { pgrep -P "$PID_sealedfs"; }
+worker() { pgrep -P "$PID_sealedfs" -f -- --worker=; }
 other_worker() { local now; now=$(worker) && [ "$now" != "$1" ] && sealed_stat .filesystem.generation; }
 tries worker ok read /etc/hosts
 tries worker ok read /etc/resolv.conf
