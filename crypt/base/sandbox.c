@@ -375,8 +375,10 @@ static bool allow_on_self(scmp_filter_ctx filter, struct err *err)
 static bool filter_new(uint32_t otherwise, scmp_filter_ctx *ret_filter, struct err *err)
 {
     AUTO_DONE(filter_release) scmp_filter_ctx filter = seccomp_init(otherwise);
-    if (!filter)
-        return err_nomem(err);
+    if (!filter) /* libseccomp asks the kernel by seccomp(2) what it can do */
+        return err_set(err, ERR_CONFIG,
+            "set up the system call filter: seccomp(2) is refused here; let the unit's "
+            "SystemCallFilter= or the container's profile name seccomp");
     int failed = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (!failed)
         failed = seccomp_attr_set(

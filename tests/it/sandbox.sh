@@ -219,3 +219,8 @@ for name in sealedfs attestd kbs; do check "$name says that there is no Landlock
 equal "and so does the status" 0 "$(sealed_stat .landlock)"
 case $("$BIN/sealed" status) in *"without Landlock"*) pass "in words, too" ;; *) die "the status in words does not say it" ;; esac
 tries worker SIGSYS run /bin/true
+
+# -- a service manager's filter that leaves no room for ours -----------------------------------------------
+stop attestd
+refused "without seccomp(2) the reason is named" "SystemCallFilter= or the container's profile name seccomp" \
+    "$TESTBIN/without" seccomp "$BIN/sealed-attestd" --config "$DIR/attestd.conf"
