@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resolver and the (absent) control socket of the test program sealedfs_fake: everything of fs, nothing of the world. A sealed file is
+ * The resolver and the control socket of the test program sealedfs_fake: everything of fs, nothing of the world. A sealed file is
  *
  *     sealed.MS.TEXT          TEXT after MS milliseconds
  *     sealed.MS.!CODE         refused with that error code after MS milliseconds, e.g. sealed.50.!unreachable
@@ -19,6 +19,7 @@
 
 #include "crypt/base/file.h"
 #include "fs/resolver_make.h"
+#include "fs/control_server.h"
 #include "fs/sealedfs_control.h"
 
 #define PREFIX     "sealed."
@@ -205,22 +206,20 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     return true;
 }
 
+/* Only where a test names a socket of its own; for reload and upgrade alone. */
 bool sealedfs_control_bind(const struct sealedfs_conf *conf, int *ret_fd, struct err *err)
 {
-    (void)conf;
-    (void)err;
     *ret_fd = -1;
-    return true;
+    return strcmp(conf->control.socket, CONTROL_SOCKET_DEFAULT) == 0 ||
+           control_listen(conf->control.socket, ret_fd, err);
 }
 
 bool sealedfs_control_serve(struct loop *loop, const struct sealedfs_conf *conf, int fd,
     struct resolver *resolver, struct worker *worker, struct err *err)
 {
-    (void)loop;
+    struct control_server *server;
+    struct control_conf control = {
+        .listen_fd = fd, .timeout_ms = CONTROL_TIMEOUT_MS, .renewer = worker};
     (void)conf;
-    (void)fd;
-    (void)resolver;
-    (void)worker;
-    (void)err;
-    return true;
+    return control_start(loop, &control, resolver, worker, &server, err);
 }

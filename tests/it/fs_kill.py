@@ -9,6 +9,7 @@ import random
 import select
 import re
 import signal
+import subprocess
 import sys
 import time
 
@@ -54,6 +55,9 @@ class Reader:
     def listing(self):
         return sorted(os.listdir(f"{self.mount}/dir")) == self.names
 
+    def bound(self):
+        return content(f"{self.mount}.bound") == lines(200000)
+
     def state(self):
         return os.stat(f"{self.mount}/plain").st_size == len(self.plain) and os.stat(f"{self.mount}/warm").st_size >= 200000
 
@@ -64,7 +68,7 @@ class Reader:
         return os.pread(self.kept, 5000, at) == lines(200000)[at : at + 5000]
 
 
-KINDS = ["warm"] * 3 + ["cold"] * 4 + ["ordinary"] * 3 + ["listing"] * 2 + ["state"] * 2 + ["held"] * 2
+KINDS = ["warm"] * 3 + ["cold"] * 4 + ["ordinary"] * 3 + ["listing"] * 2 + ["state"] * 2 + ["held"] * 2 + ["bound"]
 
 
 def read_on(kind, reader, stop, results):
@@ -111,8 +115,15 @@ def kill_often(log, kills):
         moment(0.005)
 
 
-def main(mount, source, log, kills):
-    kills = int(kills)
+def renew_often(times, command):
+    for _ in range(times):
+        moment(random.random() / 4)
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=60)
+
+
+def main(mount, source, log, times, *command):
+    times = int(times)
+    kills = 0 if command else times
     stop, results = multiprocessing.Event(), multiprocessing.Queue()
     pool = [
         multiprocessing.Process(target=read_on, args=(kind, Reader(mount, source, number), stop, results), daemon=True)
@@ -120,7 +131,10 @@ def main(mount, source, log, kills):
     ]
     for process in pool:
         process.start()
-    kill_often(log, kills)
+    if command:
+        renew_often(times, command)
+    else:
+        kill_often(log, kills)
     stop.set()
     bad = []
     for _ in pool:
