@@ -10,7 +10,7 @@
  *     {"op":"attest"}                           {"ok":true,"status":{…}}; attests if there is no good token
  *     {"op":"token"}                            {"ok":true,"length":N}, then the JWT; root only
  *     {"op":"explain","path":P} or "id":ID      {"ok":true,"explanation":{…}}
- *     {"op":"flush"}                            {"ok":true,"flushed":N}; drops cached secrets and kept keys; with "token":true also
+ *     {"op":"flush"}                            {"ok":true,"flushed":N}; wipes all secrets, also open ones, and kept keys; with "token":true also
  *                                               the token and its key
  *     {"op":"status"}                           {"ok":true,"status":{…}}
  *     {"op":"reload"}                           {"ok":true} when the new configuration is in use; root only; answered by the monitor

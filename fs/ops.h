@@ -10,6 +10,7 @@
 
 #include "fs/gate.h"
 #include "fs/handle.h"
+#include "fs/lookout.h"
 #include "fs/pagecache.h"
 #include "fs/park.h"
 #include "fs/shown.h"
@@ -26,6 +27,7 @@ struct ops_conf {
     const struct settings *settings;
     struct gate *gate;
     struct pagecache *pagecache;
+    struct lookout *lookout; /* NULL: nothing has on_change */
     void (*unmounted)(
         void *arg); /* on the last thread of ops: the kernel has closed the connection */
     void *arg;

@@ -291,6 +291,8 @@ static void await_secret(struct ops *ops, struct ticket *ticket)
     path_full(ops->conf.shown.mountpoint, path, full);
     const struct park_wanted wanted = {
         full, ticket->pin->blob, settings_of(ops->conf.settings, ticket->pin)};
+    if (wanted.settings->on_change && ops->conf.lookout)
+        lookout_add(ops->conf.lookout, path, wanted.settings->fresh_ms);
     enum cache_result result =
         cache_find(ops->conf.shown.cache, wanted.path, wanted.blob, &lease, &err);
     if (result == CACHE_HIT)

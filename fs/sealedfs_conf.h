@@ -111,7 +111,8 @@ struct sealedfs_conf {
     } attest;
     struct {
         int64_t ttl_ms;    /* how long a plaintext is kept after it was resolved; 0: not at all */
-        int64_t usable_ms; /* how long after that while no key broker can be reached */
+        int64_t usable_ms; /* how long after it was resolved while no key broker can be reached */
+        char *stamps;      /* directory */
         int64_t error_ttl_ms;    /* how long a refusal is repeated without asking again */
         int64_t maximum;         /* bytes: st_size of a sealed file whose length is not known yet */
         int64_t memory;          /* bytes of plaintext kept at most */

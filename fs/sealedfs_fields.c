@@ -63,6 +63,8 @@ static const struct conf_field fields[] = {
         .help =
             "how long after it was fetched a plaintext may be served while no key broker can be "
             "reached; 0s: not longer than ttl"},
+    {"secrets", "stamps", CONF_PATH, AT(secrets.stamps), .text_default = "/run/sealedfs/changed",
+        .help = "directory of the files that on_change names"},
     {"secrets", "error_ttl", CONF_DURATION, AT(secrets.error_ttl_ms), 0, MINUTE,
         .text_default = "1s", .help = "how long a refusal is repeated without asking again"},
     {"secrets", "maximum", CONF_SIZE, AT(secrets.maximum), 1, MIB, .text_default = "1M",
@@ -115,20 +117,20 @@ static const struct conf_field fields[] = {
                 "[credential:NAME]"},
 };
 
-#define SETTINGS(kind, type)                                                                     \
-    {kind, "fresh", CONF_DURATION, offsetof(type, settings.fresh_ms), 0, DAY, .unset = -1,       \
-        .help = "how long the plaintext is served from memory; default: secrets.ttl"},           \
-        {kind, "usable", CONF_DURATION, offsetof(type, settings.usable_ms), 0, 30 * DAY,         \
-            .unset = -1,                                                                         \
-            .help = "how long it is served while no key broker can be reached; default: "        \
-                    "secrets.usable"},                                                           \
-        {kind, "cache", CONF_CHOICE, offsetof(type, settings.cache), .choices = caches,          \
-            .text_default = "direct",                                                            \
-            .help = "page: the kernel keeps the plaintext for who reads it often"},              \
-    {                                                                                            \
-        kind, "on_change", CONF_TEXT, offsetof(type, settings.on_change),                        \
-            .help = "name of the file in /run/sealedfs/changed that is written when the secret " \
-                    "changes"                                                                    \
+#define SETTINGS(kind, type)                                                               \
+    {kind, "fresh", CONF_DURATION, offsetof(type, settings.fresh_ms), 0, DAY, .unset = -1, \
+        .help = "how long the plaintext is served from memory; default: secrets.ttl"},     \
+        {kind, "usable", CONF_DURATION, offsetof(type, settings.usable_ms), 0, 30 * DAY,   \
+            .unset = -1,                                                                   \
+            .help = "how long it is served while no key broker can be reached; default: "  \
+                    "secrets.usable"},                                                     \
+        {kind, "cache", CONF_CHOICE, offsetof(type, settings.cache), .choices = caches,    \
+            .text_default = "direct",                                                      \
+            .help = "page: the kernel keeps the plaintext for who reads it often"},        \
+    {                                                                                      \
+        kind, "on_change", CONF_TEXT, offsetof(type, settings.on_change),                  \
+            .help = "name of the file in secrets.stamps that is written when the secret "  \
+                    "changes"                                                              \
     }
 
 static const struct conf_field kbs_fields[] = {

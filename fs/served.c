@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/served.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -8,6 +9,9 @@
 
 /* How long an open waits for the key broker that could go on with what is kept. A slow TPM and three exchanges should fit. */
 #define PATIENCE_MS 1500
+/* A file with on_change is looked at, at the cost of a question to the monitor, and not so soon again when the key broker was asked. */
+#define LOOK_MS 2000
+#define ASK_MS  10000
 
 struct served {
     struct served_conf conf;
@@ -16,6 +20,7 @@ struct served {
     struct tree *tree;
     struct handles *handles;
     struct pagecache *pagecache;
+    struct lookout *lookout; /* NULL: nothing has on_change */
     struct park *park;
     struct ops *ops;
 };
@@ -48,6 +53,7 @@ static bool make_ops(struct served *served, struct err *err)
         .settings = conf->settings,
         .gate = conf->gate,
         .pagecache = served->pagecache,
+        .lookout = served->lookout,
         .unmounted = post_unmounted,
         .arg = served};
     return ops_new(&ops, &served->ops, err);
@@ -70,6 +76,79 @@ static bool make_park(struct served *served, struct err *err)
     return park_new(&park, &served->park, err);
 }
 
+/* -- what changes without a reader ----------------------------------------------------------------- */
+
+/* The path that a walk would come to now: a volume that rotates has been flipped to another directory. */
+static void follow_flip(struct served *served, const char *path, char out[PATH_SIZE])
+{
+    char data[PATH_SIZE];
+    struct err err = ERR_INIT;
+    const char *part = path;
+    snprintf(out, PATH_SIZE, "%s", path);
+    while (strncmp(part, "..", 2) != 0) {
+        part = strchr(part, '/');
+        if (!part++)
+            return;
+    }
+    const char *rest = strchr(part, '/');
+    auto_pin *link = NULL;
+    int prefix = (int)(part - path);
+    int len = snprintf(data, sizeof data, "%.*s..data", prefix, path);
+    if (!rest || len >= (int)sizeof data || !source_pin(&served->source, data, &link, &err) ||
+        !link->target || strchr(link->target, '/'))
+        return;
+    len = snprintf(data, sizeof data, "%.*s%s%s", prefix, path, link->target, rest);
+    if (len < (int)sizeof data)
+        memcpy(out, data, (size_t)len + 1);
+}
+
+/* On the lookout's thread. A file that cannot be looked at now is looked at again later. */
+static int64_t look(void *arg, const char *path)
+{
+    struct served *served = arg;
+    char now[PATH_SIZE], full[PATH_FULL_SIZE];
+    auto_pin *pin = NULL;
+    struct cache_state state;
+    struct err err = ERR_INIT;
+    follow_flip(served, path, now);
+    if (!source_pin(&served->source, now, &pin, &err) || !pin->is_sealed)
+        return LOOK_MS;
+    path_full(served->conf.mountpoint, now, full);
+    cache_state(custody_cache(served->conf.custody), full, pin->blob, &state);
+    const struct park_wanted wanted = {full, pin->blob, settings_of(served->conf.settings, pin)};
+    bool wanted_anew = state.result == CACHE_MISS || state.result == CACHE_AGED;
+    int64_t delay = wanted_anew && park_refresh(served->park, &wanted) ? ASK_MS : LOOK_MS;
+    return delay + path_hash((uint64_t)loop_now_ms(), path) % (LOOK_MS / 4);
+}
+
+/* Those that the configuration names are looked at from the start, the others of a source from their first open on; what an earlier worker's
+ * mount had open or in the kernel's memory goes on being looked at. */
+static void look_at_all(struct served *served)
+{
+    const struct sealedfs_conf *conf = served->conf.conf;
+    char path[PATH_SIZE];
+    for (size_t i = 0; i < conf->files.count; i++)
+        if (conf->files.items[i].mount == served->conf.mount &&
+            conf->files.items[i].settings.on_change)
+            lookout_add(served->lookout, conf->files.items[i].path, 0);
+    for (uint32_t slot = 0; slot < served->table->node_high; slot++) {
+        const struct node_record *record = &served->table->nodes[slot];
+        if (record->id != 0 && S_ISREG(record->type) && tree_path(served->tree, record->id, path))
+            lookout_add(served->lookout, path, 0);
+    }
+}
+
+static bool wants_lookout(const struct served_conf *conf)
+{
+    for (size_t i = 0; i < conf->conf->files.count; i++)
+        if (conf->conf->files.items[i].settings.on_change)
+            return true;
+    for (size_t i = 0; i < conf->conf->sources.count; i++)
+        if (conf->conf->sources.items[i].settings.on_change)
+            return true;
+    return false;
+}
+
 bool served_new(const struct served_conf *conf, struct served **ret_served, struct err *err)
 {
     struct served *served = calloc(1, sizeof *served);
@@ -78,6 +157,14 @@ bool served_new(const struct served_conf *conf, struct served **ret_served, stru
     served->conf = *conf;
     *ret_served = served;
     return true;
+}
+
+static bool start_lookout(struct served *served, struct err *err)
+{
+    if (!served->lookout)
+        return true;
+    look_at_all(served);
+    return lookout_run(served->lookout, err);
 }
 
 /* The parts live as long as the process, or until the mount ends: threads of ops use them. */
@@ -89,13 +176,15 @@ bool served_make(struct served *served, struct err *err)
     return nodetable_map(conf->table_fd, &served->table, err) &&
            tree_new(&served->source, served->table, conf->pins_max, &served->tree, err) &&
            handles_new(served->table, &served->handles, err) &&
-           pagecache_new(&served->pagecache, err) && make_ops(served, err) &&
-           make_park(served, err);
+           pagecache_new(&served->pagecache, err) &&
+           (!wants_lookout(conf) || lookout_new(look, served, &served->lookout, err)) &&
+           make_ops(served, err) && make_park(served, err);
 }
 
 bool served_start(struct served *served, struct err *err)
 {
-    return ops_start(served->ops, served->park, err) && ops_run(served->ops, err);
+    return ops_start(served->ops, served->park, err) && ops_run(served->ops, err) &&
+           start_lookout(served, err);
 }
 
 /* -- from one worker to the next --------------------------------------------------------------- */
@@ -214,6 +303,8 @@ void served_swept(struct served *served)
 
 void served_stop(struct served *served)
 {
+    if (served->lookout)
+        lookout_stop(served->lookout);
     if (served->park)
         park_stop(served->park);
 }

@@ -16,6 +16,7 @@
 #include "fs/monitor_client.h"
 #include "fs/refusals.h"
 #include "fs/served.h"
+#include "fs/stamps.h"
 
 /* Descriptors kept on source files; fewer when the process may not have many. */
 #define PINS_MAX 4096u
@@ -32,6 +33,7 @@ struct worker {
     int64_t started_ms;
     struct monitor_client monitor;
     struct settings settings;
+    struct stamps *stamps;
     struct custody *custody;           /* NULL: no mount */
     struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
     struct loop_timer *freeze;
@@ -381,6 +383,20 @@ static void on_swept(void *arg)
             served_swept(worker->mounts[i]);
 }
 
+static void on_changed(
+    void *arg, const char *path, const struct conf_settings *settings, bool first)
+{
+    struct worker *worker = arg;
+    if (!first) {
+        const struct log_field fields[] = {{"PATH", path}};
+        log_text(LOG_LEVEL_INFO, fields, ARRAY_LEN(fields), "%s: the secret has changed", path);
+    }
+    if (settings->on_change && first)
+        stamps_seen(worker->stamps, settings->on_change);
+    else if (settings->on_change)
+        stamps_changed(worker->stamps, settings->on_change);
+}
+
 static void on_stale(void *arg, const char *path, const struct err *err)
 {
     (void)arg;
@@ -512,6 +528,7 @@ bool worker_start(struct worker *worker, struct err *err)
         .memory = (size_t)conf->conf->secrets.memory,
         .over = on_over,
         .swept = on_swept,
+        .changed = on_changed,
         .refused = on_refused,
         .stale = on_stale,
         .distrusted = on_distrusted,
@@ -568,7 +585,10 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     pthread_mutex_init(&worker->refusals_lock, NULL);
     refusals_init(&worker->refusals);
     if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||
+        !stamps_open(conf->conf, &worker->stamps, err) ||
         !loop_timer_new(conf->loop, on_freeze, worker, &worker->freeze, err)) {
+        stamps_free(worker->stamps);
+        health_free(worker->health);
         free(worker);
         return false;
     }

@@ -42,8 +42,8 @@ struct worker_status {
     uint64_t audit_lost; /* records that no sink took */
 };
 
-/* Drops every cached plaintext and refusal and the page cache of every sealed file; returns how
- * many plaintexts were dropped. Open descriptors keep what they have. */
+/* Wipes every plaintext, drops every refusal and the page cache of every sealed file; returns how many
+ * plaintexts the cache had. Descriptors that are open on one answer EKEYREVOKED from then on. */
 size_t worker_flush(struct worker *worker);
 /* The sums over all mounts. */
 void worker_status(const struct worker *worker, struct worker_status *ret_status);

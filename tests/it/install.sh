@@ -27,6 +27,8 @@ diff -u - <(cd "$ROOT$P" && find . -type f -printf '%m %P\n' | sort -k 2) <<LIST
 644 share/doc/sealedfs/conf/sealedfs.conf
 644 share/doc/sealedfs/examples/fstab
 644 share/doc/sealedfs/examples/sealed.mount
+644 share/doc/sealedfs/examples/secret-changed@.path
+644 share/doc/sealedfs/examples/secret-changed@.service
 644 share/man/man1/sealed.1
 644 share/man/man5/attestd.conf.5
 644 share/man/man5/kbs.conf.5
@@ -43,8 +45,8 @@ equal "no program carries a path of the build" "" "$(readelf -d "$ROOT$P"/*bin/*
 mkdir -p "$ROOT/lib/systemd" "$ROOT/etc/systemd/system" "$ROOT/bin" "$ROOT/usr/bin"
 cp -R /lib/systemd/system "$ROOT/lib/systemd/"
 cp "$(command -v kill || echo /bin/kill)" "$ROOT/bin/kill" 2>/dev/null || cp /bin/kill "$ROOT/bin/kill"
-cp "$ROOT$P/share/doc/sealedfs/examples/sealed.mount" "$ROOT/etc/systemd/system/"
-for unit in $UNITS sealed.mount; do
+cp "$ROOT$P"/share/doc/sealedfs/examples/{sealed.mount,secret-changed@.path,secret-changed@.service} "$ROOT/etc/systemd/system/"
+for unit in $UNITS sealed.mount secret-changed@nginx.path; do
     said=$(systemd-analyze verify --root="$ROOT" --man=no "$unit" 2>&1) || die "$unit: $said"
     equal "systemd takes $unit" "" "$(grep -E "sealed" <<<"$said" || true)"
 done
