@@ -74,6 +74,7 @@ struct program {
     int conf_fd;   /* the text that conf was read from; -1: there is none */
     int resume_fd; /* the state that the program before this one left; -1: this is a first start */
     struct state resume;
+    struct witness *witness; /* lives as long as the process: its threads use it */
 };
 
 static bool parse(int argc, char **argv, struct program *program, bool *ret_done, struct err *err)
@@ -197,7 +198,8 @@ static bool keep_needed_caps(const struct sealedfs_conf *conf, bool witness, str
         CAP(CAP_IPC_LOCK) | CAP(CAP_SYS_RESOURCE) | CAP(CAP_DAC_OVERRIDE),
         CAP(CAP_IPC_LOCK) | CAP(CAP_DAC_OVERRIDE), 0};
     const uint64_t looks[] = {CAP(CAP_SYS_PTRACE) | CAP(CAP_NET_ADMIN), CAP(CAP_SYS_PTRACE), 0};
-    for (size_t k = witness ? 0 : ARRAY_LEN(looks) - 1; k < ARRAY_LEN(looks); k++)
+    /* Without a witness too: a reload may bring rules, and what was given up does not come back. */
+    for (size_t k = 0; k < ARRAY_LEN(looks); k++)
         for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
             if (sandbox_keep_caps(needed | wanted[i] | looks[k], err)) {
                 if (witness && !looks[k])
@@ -340,15 +342,17 @@ static bool prepare_monitor(struct program *program, struct supervisor_conf *con
     bool resumed = program->resume_fd >= 0;
     if (!resumed && !binary_started_by(&conf->program, err))
         return false;
-    return take_mounts(program, conf->mounts, &conf->mount_count, err) &&
-           leave_mounts(&program->resume, conf->leaving, &conf->leaving_count, err) &&
-           make_witness(&program->conf, &conf->witness, err) &&
-           token_runs_init(conf->tokens, &program->conf, err) &&
-           sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
-           keep_needed_caps(&program->conf, conf->witness != NULL, err) &&
-           take_listeners(program, conf->listeners, err) &&
-           /* It is inherited, and each more would be walked at every call. */
-           (resumed || leave_system_calls(err));
+    bool done = take_mounts(program, conf->mounts, &conf->mount_count, err) &&
+                leave_mounts(&program->resume, conf->leaving, &conf->leaving_count, err) &&
+                make_witness(&program->conf, &program->witness, err) &&
+                token_runs_init(conf->tokens, &program->conf, err) &&
+                sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
+                keep_needed_caps(&program->conf, program->witness != NULL, err) &&
+                take_listeners(program, conf->listeners, err) &&
+                /* It is inherited, and each more would be walked at every call. */
+                (resumed || leave_system_calls(err));
+    conf->witness = program->witness;
+    return done;
 }
 
 /* A first start, or what the program before this one left. */
