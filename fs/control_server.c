@@ -13,9 +13,10 @@
 #include "fs/served.h"
 
 #define CONTROL_PEERS_MAX     64
-#define CONTROL_ROOT_KEPT     8    /* of them, for root alone */
-#define CONTROL_USER_MAX      32   /* of them, for one other uid */
-#define CONTROL_STRANGERS_MAX 8    /* of them, peers that may not ask anything */
+#define CONTROL_ROOT_KEPT     8  /* of them, for root alone */
+#define CONTROL_USER_MAX      32 /* of them, for one other uid */
+#define CONTROL_STRANGERS_MAX 8  /* of them, peers that may not ask anything */
+#define ACCEPT_RETRY_MS       100
 #define CONTROL_STRANGER_MS   1000 /* long enough to be told so */
 #define CONTROL_UNSEAL_MAX    (1024u * 1024)
 
@@ -461,6 +462,7 @@ static void server_ready(void *arg, uint32_t events)
     (void)events;
     if (!ipc_accept(server->conf.listen_fd, &fd, &who, &err)) {
         log_err(LOG_LEVEL_WARNING, &err, "control socket");
+        loop_watch_rest(server->watch, ACCEPT_RETRY_MS);
         return;
     }
     if (fd < 0)

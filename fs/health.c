@@ -13,7 +13,8 @@ struct health {
     struct err why;
 };
 
-/* What other secrets would meet as well. */
+/* What other secrets would meet as well. Not ERR_CONFIG: one sealed string that names a broker nobody configured is its own fault, and
+ * where no broker is configured at all nobody was ever well. */
 static bool is_illness(enum err_code code)
 {
     switch (code) {
@@ -21,7 +22,6 @@ static bool is_illness(enum err_code code)
     case ERR_TIMEOUT:
     case ERR_ATTEST:
     case ERR_STALE:
-    case ERR_CONFIG:
     case ERR_NOMEM:
     case ERR_INTERNAL:
         return true;
@@ -55,9 +55,10 @@ static void try_once(struct health *health)
     int64_t now = loop_now_ms();
     if (health->call || (health->tried && now - health->tried_ms < HEALTH_TRY_MS))
         return;
-    /* A token that is still good would be an answer without anybody having been asked. It is worth nothing while the broker is away. */
+    /* A token that is still good would be an answer without anybody having been asked. It is worth nothing while the broker is away. Keys and
+     * the tokens of other brokers are: to watch must not take away what still works. */
     if (health->tried)
-        health->resolver->forget(health->resolver, true);
+        health->resolver->doubt(health->resolver);
     health->tried = true;
     health->tried_ms = now;
     if (!health->resolver->attest(

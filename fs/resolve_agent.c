@@ -110,6 +110,13 @@ void resolver_forget(struct resolver *resolver, bool token)
         kbs_client_forget(brokers_at(self->brokers, i, &name));
 }
 
+void resolver_doubt(struct resolver *resolver)
+{
+    struct kbs_client *client = brokers_default(resolve_self(resolver)->brokers);
+    if (client)
+        kbs_client_doubt(client);
+}
+
 /* A broker beside the default one, as it stands. */
 static bool describe_broker(
     const struct kbs_client *client, const char *name, json_t *list, struct err *err)

@@ -71,5 +71,6 @@ bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t timeout_
 bool resolver_attest(struct resolver *resolver, int64_t timeout_ms, resolve_fn *fn, void *arg,
     struct resolver_call **ret_call, struct err *err) MUST_CHECK;
 void resolver_forget(struct resolver *resolver, bool token);
+void resolver_doubt(struct resolver *resolver);
 bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err) MUST_CHECK;
 void resolve_waits_free(struct resolve_sealed *self);

@@ -49,6 +49,8 @@ struct resolver {
     /* Drops the keys kept between resolutions; `token` also the token and its key, so that the next
      * call attests anew. */
     void (*forget)(struct resolver *self, bool token);
+    /* The default broker's token counts no more: the next attest() asks. All else stays as it is. */
+    void (*doubt)(struct resolver *self);
     /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
      * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);

@@ -177,17 +177,29 @@ static bool visitor_new(struct scrape *scrape, int fd, struct err *err)
     return true;
 }
 
+/* Who has been here longest has had the most time: idle connections keep nobody from learning that all is well. */
+static struct visitor *oldest(const struct scrape *scrape)
+{
+    struct visitor *visitor = scrape->visitors;
+    while (visitor->next)
+        visitor = visitor->next;
+    return visitor;
+}
+
 static void on_listen(void *arg, uint32_t flags)
 {
     struct scrape *scrape = arg;
     struct err err = ERR_INIT;
     (void)flags;
     int fd = accept4(scrape->conf.listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-    if (fd < 0)
+    if (fd < 0) {
+        if (errno != EAGAIN && errno != EINTR && errno != ECONNABORTED)
+            loop_watch_rest(scrape->watch, SCRAPE_REST_MS); /* no descriptor is left */
         return;
+    }
     if (scrape->count >= SCRAPE_PEERS_MAX)
-        close(fd);
-    else if (!visitor_new(scrape, fd, &err))
+        visitor_free(oldest(scrape));
+    if (!visitor_new(scrape, fd, &err))
         log_err(LOG_LEVEL_WARNING, &err, "metrics");
 }
 

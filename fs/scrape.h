@@ -12,7 +12,8 @@
 
 #define SCRAPE_REQUEST_MAX 4096u
 #define SCRAPE_ANSWER_MAX  65536u
-#define SCRAPE_PEERS_MAX   16
+#define SCRAPE_PEERS_MAX   16 /* at once; one more takes the place of the oldest */
+#define SCRAPE_REST_MS     100
 #define SCRAPE_LIMIT_MS    5000
 
 struct scrape;

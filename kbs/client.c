@@ -553,6 +553,16 @@ void kbs_client_forget(struct kbs_client *client)
     loop_timer_set(client->pump, 0);
 }
 
+void kbs_client_doubt(struct kbs_client *client)
+{
+    if (client->handshake || client->passport)
+        return; /* it is being asked */
+    kbs_session_unref(take_ptr(client->session));
+    backoff_clear(&client->backoff);
+    client->unproven = false;
+    replicas_refresh(&client->replicas);
+}
+
 void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
 {
     int64_t left = client->session ? kbs_session_left(client->session, loop_now_ms()) : 0;

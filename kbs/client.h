@@ -63,6 +63,8 @@ bool kbs_client_attest(struct kbs_client *client, int64_t timeout_ms, kbs_token_
     struct err *err) MUST_CHECK;
 /* Forgets token, tee key and session: the next fetch attests anew. */
 void kbs_client_forget(struct kbs_client *client);
+/* Forgets the token, so that kbs_client_attest asks the broker; what is under way goes on, and who was refused stays refused for a while. */
+void kbs_client_doubt(struct kbs_client *client);
 
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {

@@ -13,8 +13,9 @@
 #include <unistd.h>
 
 /* Events taken from the kernel in one turn. */
-#define BATCH_MAX 64
-#define IDLE      SIZE_MAX /* place of a timer that is not set */
+#define BATCH_MAX     64
+#define REST_AGAIN_MS 1000
+#define IDLE          SIZE_MAX /* place of a timer that is not set */
 
 struct loop_watch {
     LIST_ENTRY(loop_watch) link; /* in loop->watches, or in loop->removed */
@@ -24,6 +25,8 @@ struct loop_watch {
     bool removed;
     loop_fd_fn *fn;
     void *arg;
+    struct loop_timer *rest; /* NULL: it has never rested */
+    uint32_t wanted;         /* events after the rest */
 };
 
 struct loop_timer {
@@ -107,11 +110,31 @@ bool loop_watch_change(struct loop_watch *watch, uint32_t events, struct err *er
     return true;
 }
 
+static void on_rested(void *arg)
+{
+    struct loop_watch *watch = arg;
+    struct err err = ERR_INIT;
+    if (watch->events == 0 && !loop_watch_change(watch, watch->wanted, &err))
+        loop_timer_set(watch->rest, REST_AGAIN_MS);
+}
+
+void loop_watch_rest(struct loop_watch *watch, int64_t delay_ms)
+{
+    struct err err = ERR_INIT;
+    uint32_t wanted = watch->events ? watch->events : watch->wanted;
+    if ((!watch->rest && !loop_timer_new(watch->loop, on_rested, watch, &watch->rest, &err)) ||
+        !loop_watch_change(watch, 0, &err))
+        return; /* then it comes again at once: no worse than before */
+    watch->wanted = wanted;
+    loop_timer_set(watch->rest, delay_ms);
+}
+
 void loop_unwatch(struct loop_watch *watch)
 {
     if (!watch || watch->removed)
         return;
     struct loop *loop = watch->loop;
+    loop_timer_free(take_ptr(watch->rest));
     /* Fails only when the descriptor was closed already, which removed it as well. */
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, watch->fd, NULL);
     LIST_REMOVE(watch, link);

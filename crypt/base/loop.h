@@ -36,6 +36,8 @@ int64_t loop_now_ms(void);
 bool loop_watch_fd(struct loop *loop, int fd, uint32_t events, loop_fd_fn *fn, void *arg,
     struct loop_watch **ret_watch, struct err *err) MUST_CHECK;
 bool loop_watch_change(struct loop_watch *watch, uint32_t events, struct err *err) MUST_CHECK;
+/* No events for a while, for one that cannot be served now and would come again at once: accept(2) without descriptors. */
+void loop_watch_rest(struct loop_watch *watch, int64_t delay_ms);
 void loop_unwatch(struct loop_watch *watch); /* NULL is fine */
 
 bool loop_timer_new(struct loop *loop, loop_fn *fn, void *arg, struct loop_timer **ret_timer,

@@ -161,6 +161,11 @@ void kbs_client_forget(struct kbs_client *client)
     forgotten++;
 }
 
+void kbs_client_doubt(struct kbs_client *client)
+{
+    (void)client;
+}
+
 void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)
 {
     (void)client;

@@ -6,7 +6,7 @@
 /* A resolver that counts and answers when told to. */
 static struct {
     struct resolver resolver;
-    unsigned attests, forgets, cancels;
+    unsigned attests, doubts, cancels;
     resolve_fn *fn;
     void *arg;
     bool refuses; /* at once */
@@ -25,10 +25,10 @@ static bool attest(struct resolver *self, int64_t timeout_ms, resolve_fn *fn, vo
     return true;
 }
 
-static void forget(struct resolver *self, bool token)
+static void doubt(struct resolver *self)
 {
     (void)self;
-    fake.forgets += token;
+    fake.doubts++;
 }
 
 static void cancel(struct resolver *self, struct resolver_call *call)
@@ -55,7 +55,7 @@ static int begin(void **state)
     struct err err = ERR_INIT;
     (void)state;
     memset(&fake, 0, sizeof fake);
-    fake.resolver = (struct resolver){.attest = attest, .forget = forget, .cancel = cancel};
+    fake.resolver = (struct resolver){.attest = attest, .doubt = doubt, .cancel = cancel};
     err_clear(&why);
     return health_new(NULL, &fake.resolver, &health, &err) ? 0 : -1;
 }
@@ -73,7 +73,7 @@ static void nobody_is_well_before_the_first_answer(void **state)
     assert_false(health_good(health, 0, &why));
     assert_non_null(strstr(why.message, "has not attested"));
     assert_int_equal(fake.attests, 1);
-    assert_int_equal(fake.forgets, 0); /* there was no token to doubt */
+    assert_int_equal(fake.doubts, 0); /* there was no token to doubt */
     assert_false(health_good(health, 0, &why));
     assert_int_equal(fake.attests, 1); /* one try at a time */
     answer(ERR_OK);
@@ -115,7 +115,7 @@ static void what_others_would_meet_is_an_illness(void **state)
         bool ill;
     } rows[] = {{ERR_UNREACH, true}, {ERR_TIMEOUT, true}, {ERR_ATTEST, true}, {ERR_STALE, true},
         {ERR_DENIED_POLICY, false}, {ERR_NOTFOUND, false}, {ERR_CRYPTO, false}, {ERR_FORMAT, false},
-        {ERR_REVOKED, false}, {ERR_DENIED_LOCAL, false}};
+        {ERR_REVOKED, false}, {ERR_CONFIG, false}, {ERR_DENIED_LOCAL, false}};
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
         struct err err = ERR_INIT;
         err_set(&err, rows[i].code, "as it is");

@@ -135,6 +135,33 @@ static void change_selects_events(void **state)
     close(fd);
 }
 
+static int rests;
+
+static void count_and_rest(void *arg, uint32_t events)
+{
+    struct loop_watch **watch = arg;
+    assert_true(events & EPOLLIN);
+    rests++;
+    loop_watch_rest(*watch, LIMIT_MS);
+}
+
+static void a_watch_that_rests_is_quiet(void **state)
+{
+    (void)state;
+    auto_fd int fd = ready_fd();
+    struct loop_watch *watch;
+    assert_done(loop_watch_fd(loop, fd, EPOLLIN, count_and_rest, &watch, &watch, &err), &err);
+    for (int i = 0; i < 5; i++)
+        assert_done(loop_turn(loop, 0, &err), &err);
+    assert_int_equal(rests, 1);
+    loop_watch_rest(watch, 0);
+    while (rests < 2)
+        assert_done(loop_turn(loop, LIMIT_MS, &err), &err);
+    loop_unwatch(watch); /* while it rests */
+    assert_done(loop_turn(loop, 0, &err), &err);
+    assert_int_equal(rests, 2);
+}
+
 static void bad_descriptors_are_refused(void **state)
 {
     (void)state;
@@ -439,6 +466,7 @@ int main(void)
         loop_test(removed_watch_gets_no_event_of_the_batch),
         loop_test(stale_event_does_not_reach_a_reused_descriptor),
         loop_test(change_selects_events),
+        loop_test(a_watch_that_rests_is_quiet),
         loop_test(bad_descriptors_are_refused),
         loop_test(nested_turn_keeps_removed_watches),
         loop_test(timers_fire_in_order_of_deadline),

@@ -129,6 +129,16 @@ static void pages_are_served(void **state)
     assert_non_null(strstr(said, "HTTP/1.1 405 "));
     converse(loop, path, "nonsense\r\n\r\n", said, sizeof said);
     assert_non_null(strstr(said, "HTTP/1.1 400 "));
+    int idle[2 * SCRAPE_PEERS_MAX]; /* they do not keep others out */
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        idle[i] = dial(path);
+        assert_done(loop_turn(loop, 10, &err), &err);
+    }
+    good = true;
+    converse(loop, path, "GET /readyz HTTP/1.1\r\n\r\n", said, sizeof said);
+    assert_non_null(strstr(said, "HTTP/1.1 200 OK\r\n"));
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++)
+        close(idle[i]);
     auto_fd int left = dial(path); /* who never asks is no harm at the end */
     assert_done(loop_turn(loop, 10, &err), &err);
     scrape_free(scrape);
