@@ -21,7 +21,7 @@ struct entry {
     struct err *refusal;
     int64_t until_ms; /* of the lease or the refusal: then it goes */
     int64_t fresh_until_ms, stale_until_ms;
-    bool served;
+    bool served, withdrawn;  /* withdrawn: what was served is refused since */
     int64_t served_until_ms; /* the limit that what was served had */
     char version[LEASE_VERSION_SIZE];
 };
@@ -310,6 +310,7 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
     entry = entry_vacate(cache, path);
     if (entry) {
         entry->served = true;
+        entry->withdrawn = false;
         entry->served_until_ms = limit > 0 ? lease->taken_ms + limit : 0;
         entry->fresh_until_ms = lease->taken_ms + settings->fresh_ms;
         entry->until_ms = lease->taken_ms + limit;
@@ -381,6 +382,9 @@ struct lease *cache_refused(
         lease = excuse(entry, cache->conf.error_ttl_ms);
     } else {
         judge(entry, err);
+        *ret_first = err->code == ERR_REVOKED && !entry->withdrawn;
+        if (*ret_first)
+            entry->withdrawn = true;
         keep_refusal(cache, path, blob, err);
     }
     pthread_mutex_unlock(&cache->lock);

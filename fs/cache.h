@@ -61,7 +61,7 @@ struct lease *cache_excuse(
 /* The lease to be handed out, with a reference: the one that is there if its plaintext is the same. */
 struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob,
     struct lease *lease, const struct conf_settings *settings, enum cache_news *ret_news);
-/* A reference to what may be served all the same, because the broker gave no answer; *ret_first: this is the first time for it. Else NULL, and
+/* A reference to what may be served all the same, because the broker gave no answer; *ret_first: this is the first time for it, or that it is withdrawn. Else NULL, and
  * *err becomes what is told: ERR_REVOKED for what was served before and is denied now, ERR_STALE for what is past its limit. */
 struct lease *cache_refused(
     struct cache *cache, const char *path, struct blob *blob, struct err *err, bool *ret_first);

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/custody.h"
 
+#define DOUBT_MS 30000
+
 struct custody {
     struct custody_conf conf;
     struct resolver *resolver;
     struct leases *leases;
     struct cache *cache;
     struct loop_timer *sweep;
-    int64_t sweep_at_ms; /* 0: the alarm is not set */
+    int64_t sweep_at_ms;         /* 0: the alarm is not set */
+    struct resolver_call *doubt; /* the guest is being attested anew */
 };
 
 /* -- age ----------------------------------------------------------------------------------------- */
@@ -59,11 +62,34 @@ static void on_distrusted(void *arg, const struct err *err)
 
 /* -- what comes of asking ------------------------------------------------------------------------ */
 
-static void on_refused(void *arg, const char *path, const struct err *err)
+/* Whatever came of it has been told: the resolver calls on_distrusted. */
+static void on_asked_again(void *arg, const struct resolve_result *result, const struct err *err)
+{
+    struct custody *custody = arg;
+    (void)result;
+    (void)err;
+    custody->doubt = NULL;
+}
+
+/* Is it the secret, or the guest? A broker that refuses the guest may say the same of each resource, so it is asked for a new token. */
+static void doubt(struct custody *custody)
+{
+    struct resolver *resolver = custody->resolver;
+    struct err err = ERR_INIT;
+    if (custody->doubt || !resolver->attest || !resolver->forget)
+        return;
+    resolver->forget(resolver, true);
+    if (!resolver->attest(resolver, DOUBT_MS, on_asked_again, custody, &custody->doubt, &err))
+        custody->doubt = NULL;
+}
+
+static void on_refused(void *arg, const char *path, const struct err *err, bool first)
 {
     struct custody *custody = arg;
     if (err->code == ERR_REVOKED)
         withdraw(custody, path);
+    if (first)
+        doubt(custody);
     if (custody->conf.refused)
         custody->conf.refused(custody->conf.arg, path, err);
 }
@@ -130,6 +156,8 @@ void custody_free(struct custody *custody)
         return;
     if (custody->resolver)
         custody->resolver->distrusted = NULL;
+    if (custody->doubt)
+        custody->resolver->cancel(custody->resolver, custody->doubt);
     loop_timer_free(custody->sweep);
     cache_free(custody->cache);
     leases_free(custody->leases);

@@ -218,7 +218,7 @@ static void land_error(struct flight *flight, const struct err *cause)
         lease, lease != NULL, lease ? 0 : err_info(err.code)->sys_errno};
     count_end(park, false, lease != NULL);
     if (!lease && events->refused)
-        events->refused(events->arg, flight->path, &err);
+        events->refused(events->arg, flight->path, &err, first);
     if (lease && first && events->stale)
         events->stale(events->arg, flight->path, &err);
     drop_flight(flight, &told);

@@ -192,5 +192,17 @@ wait_for 60 "the broker to be found again" shows brief/rotated "one at first"
 put usable "usable again"
 wait_for 60 "the new content" shows usable/usable "usable again"
 
+# -- the guest itself falls from grace --
+read_is long/one "one at first"
+holder long/one
+equal "open" "one at first" "$(ask read)"
+kbs agent revoke "$AGENT" >/dev/null
+wait_for 60 "the broker's refusal" opens_as brief/rotated EKEYREVOKED
+wait_for 20 "everything to be wiped" asked_is read EKEYREVOKED
+open_fails long/one EKEYREVOKED
+equal "nothing is kept" 0 "$(sealed_stat .filesystem.secrets)"
+holder_end
+kbs agent admit "$AGENT" >/dev/null
+wait_for 60 "to be taken again" shows long/one "one at first"
 umount "$DIR/subpath"
 sealed_unmount

@@ -69,10 +69,11 @@ static void on_reply(void *arg, void *ticket, const struct park_answer *answer)
         last_len = answer->lease->len;
 }
 
-static void on_refused(void *arg, const char *path, const struct err *err)
+static void on_refused(void *arg, const char *path, const struct err *err, bool first)
 {
     (void)arg;
     (void)path;
+    (void)first;
     last_refusal = *err;
     refusals++;
 }
