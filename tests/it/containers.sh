@@ -76,8 +76,8 @@ for file in /sealed/password /sealed/plain /etc/password /host/sealed/letter; do
     refused "the refused one does not: $file" "Permission denied" inside refused cat "$file"
 done
 refused "and does not list" "Permission denied" inside refused ls /sealed
-container root "$MNT:/sealed" -- tail -f /dev/null
-refused "nor does root in a container, which has no capability either" "Permission denied" inside root cat /sealed/password
+container root "$MNT:/sealed" "$SHARED:/host" -- tail -f /dev/null
+refused "nor does root in a container, which has no capability either" "Permission denied" inside root cat /host/sealed/password
 refused "nobody writes" "Read-only" inside allowed touch /sealed/new
 refused "nobody unmounts" "not permitted" inside allowed umount /sealed
 
@@ -121,3 +121,26 @@ mount_fake ttl=200ms
 equal "a new mount reaches the container" "a letter" "$(inside allowed cat /host/sealed/letter)"
 refused "with the same rights" "Permission denied" inside refused cat /host/sealed/letter
 refused "one that was bound itself stays dead" "not connected" inside allowed cat /sealed/letter
+
+# Now modes let everybody in, and rules say which container may: known by its cgroup, whatever user it runs as.
+stop fs
+chmod 0555 "$SRC"
+chmod 0444 "$SRC"/*
+cat >"$DIR/rules.conf" <<CONF
+[rule:allowed-container]
+verdict = allow
+path = $MNT/password
+cgroup = /sealed-it-$$/pod-allowed/*
+[rule:whatever-was-forgotten]
+verdict = deny
+CONF
+chmod 0644 "$DIR/rules.conf"
+mount_fake "config=$DIR/rules.conf"
+equal "a rule lets the allowed container in" third "$(inside allowed cat /host/sealed/password)"
+refused "to that file alone" "Permission denied" inside allowed cat /host/sealed/letter
+refused "and not the other container" "Permission denied" inside refused cat /host/sealed/password
+refused "nor root there" "Permission denied" inside root cat /host/sealed/password
+refused "nor root outside" "Permission denied" cat "$MNT/password"
+kill -KILL "$(worker_pid)"
+equal "the next worker lets it in" third "$(inside allowed cat /host/sealed/password)"
+refused "and nobody else" "Permission denied" inside refused cat /host/sealed/password
