@@ -3,7 +3,8 @@
 # The whole test run on a fresh Debian 12 (root): installs what it needs, builds release, ASan+UBSan and the fuzz targets,
 # runs lint, unit, integration and (briefly) fuzz tests, and ends with ctest's summary of all of them.
 #
-#     tests/run.sh [-R REGEX] [--quick]       -R: only tests whose name matches; --quick: release build only
+#     tests/run.sh [-R REGEX] [--quick] [--long]   -R: only tests whose name matches; --quick: release build only;
+#                                                  --long: 1,000 deaths of the worker and 200 upgrades instead of 30 and 20
 #     SEALED_BUILD=DIR   where to build (default ./build)      SEALED_FUZZ_SECONDS=N   per fuzz target (default 10)
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
@@ -14,7 +15,8 @@ while [ $# -gt 0 ]; do
     case $1 in
     -R) regex=$2; shift 2 ;;
     --quick) flavours=release; shift ;;
-    -h | --help) sed -n '3,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    --long) export SEALED_KILLS=1000 SEALED_UPGRADES=200; shift ;;
+    -h | --help) sed -n '3,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "tests/run.sh: unknown argument '$1'; see --help" >&2; exit 2 ;;
     esac
 done

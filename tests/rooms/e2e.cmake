@@ -3,6 +3,7 @@ sealed_it(e2e_policy)
 sealed_it(e2e_fresh)
 sealed_it(e2e_faults)
 sealed_it(e2e_many)
+sealed_it(e2e_world)
 sealed_it(e2e_brokers)
 sealed_it(peer_kbs)
 # Secrets are looked for in every process, with and without memfd_secret(2).
