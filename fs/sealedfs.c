@@ -340,8 +340,9 @@ static bool prepare_monitor(struct program *program, struct supervisor_conf *con
     uid_t uid;
     gid_t gid;
     bool resumed = program->resume_fd >= 0;
-    if (!resumed && !binary_started_by(&conf->program, err))
+    if (!resumed && !binary_started_by(&program->resume.program, err))
         return false;
+    conf->program = program->resume.program;
     bool done = take_mounts(program, conf->mounts, &conf->mount_count, err) &&
                 leave_mounts(&program->resume, conf->leaving, &conf->leaving_count, err) &&
                 make_witness(&program->conf, &program->witness, err) &&
@@ -366,7 +367,6 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         .stop_ms = program->conf.mount.stop_ms,
         .open_timeout_ms = program->conf.secrets.open_timeout_ms,
         .argv = argv,
-        .program = program->resume.program,
         .conf_fd = program->conf_fd,
         .snapshot = take_snapshot,
         .resume = resumed ? &program->resume : NULL,
@@ -378,8 +378,8 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
             "sealedfs is started as root (it mounts, then its worker becomes user %s)",
             program->conf.mount.user);
     bool done = prepare_monitor(program, &conf, err);
-    if (done && resumed && program->resume.purpose == STATE_TRIAL)
-        return worker_main_trial(&program->conf, err);
+    if (resumed && program->resume.purpose == STATE_TRIAL) /* what it made ends with it */
+        _exit(done && worker_main_trial(&program->conf, err) ? 0 : fail(err));
     if (done)
         done = supervisor_run(&conf, err);
     else if (resumed)
