@@ -191,16 +191,19 @@ static const struct conf_field file_fields[] = {
 static const struct conf_field rule_fields[] = {
     {"rule", "verdict", CONF_CHOICE, OF(verdict), .choices = verdicts, .required = true,
         .help = "what happens to an open that all of the following fit"},
-    {"rule", "path", CONF_LIST, OF(paths),
+    {"rule", "path", CONF_LIST, OF(paths), .filled = true,
         .help = "patterns of whole paths such as /sealed/db/*; default: every path, or the files "
                 "that name this rule"},
-    {"rule", "user", CONF_LIST, OF(users), .help = "names or numbers"},
-    {"rule", "group", CONF_LIST, OF(groups), .help = "names or numbers"},
-    {"rule", "cgroup", CONF_LIST, OF(cgroups), .help = "patterns of control group paths"},
-    {"rule", "pod", CONF_LIST, OF(pods), .help = "patterns of Kubernetes pod UIDs"},
-    {"rule", "container", CONF_LIST, OF(containers), .help = "patterns of container IDs"},
-    {"rule", "exe", CONF_LIST, OF(exes), .help = "patterns of the executable's path"},
-    {"rule", "exe_sha256", CONF_LIST, OF(exe_sha256),
+    {"rule", "user", CONF_LIST, OF(users), .filled = true, .help = "names or numbers"},
+    {"rule", "group", CONF_LIST, OF(groups), .filled = true, .help = "names or numbers"},
+    {"rule", "cgroup", CONF_LIST, OF(cgroups), .filled = true,
+        .help = "patterns of control group paths"},
+    {"rule", "pod", CONF_LIST, OF(pods), .filled = true, .help = "patterns of Kubernetes pod UIDs"},
+    {"rule", "container", CONF_LIST, OF(containers), .filled = true,
+        .help = "patterns of container IDs"},
+    {"rule", "exe", CONF_LIST, OF(exes), .filled = true,
+        .help = "patterns of the executable's path"},
+    {"rule", "exe_sha256", CONF_LIST, OF(exe_sha256), .filled = true,
         .help = "SHA-256 of the executable, 64 hexadecimal digits"},
 };
 #undef OF

@@ -166,13 +166,28 @@ static bool join_file(struct sealedfs_conf *conf, size_t index, struct err *err)
 
 /* -- rules -------------------------------------------------------------------------------------- */
 
+/* A rule that never fits is worse than none: who wrote it believes that it denies. */
+static bool check_rule_path(const struct conf_rule *rule, const char *path, struct err *err)
+{
+    size_t len = strlen(path);
+    if (path[0] != '/')
+        return err_set(err, ERR_CONFIG,
+            "[rule:%s]: path = %s: patterns are of whole paths, such as /sealed/db/*", rule->name,
+            path);
+    for (const char *name = path; *name == '/'; name += 1 + strcspn(name + 1, "/"))
+        if (!path_name_valid(name + 1, strcspn(name + 1, "/")) || path[len - 1] == '/')
+            return err_set(err, ERR_CONFIG,
+                "[rule:%s]: path = %s: no path of a file has // or . or .. in it or / at its end, "
+                "so this would fit none",
+                rule->name, path);
+    return true;
+}
+
 static bool check_rule(const struct conf_rule *rule, struct err *err)
 {
     for (size_t i = 0; i < rule->paths.count; i++)
-        if (rule->paths.items[i][0] != '/')
-            return err_set(err, ERR_CONFIG,
-                "[rule:%s]: path = %s: patterns are of whole paths, such as /sealed/db/*",
-                rule->name, rule->paths.items[i]);
+        if (!check_rule_path(rule, rule->paths.items[i], err))
+            return false;
     for (size_t i = 0; i < rule->exe_sha256.count; i++) {
         const char *digest = rule->exe_sha256.items[i];
         if (strlen(digest) != DIGEST_DIGITS ||

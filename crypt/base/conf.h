@@ -50,6 +50,7 @@ struct conf_field {
     bool required;
     const char *help; /* one line; man pages are checked against it */
     bool group_ok;    /* CONF_CREDENTIAL: the file's group may read it */
+    bool filled;      /* CONF_LIST: not without a word, where no word would mean all */
     int64_t unset; /* int64_t members without a default: what stands there when nothing is given */
 };
 

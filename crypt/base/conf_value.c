@@ -110,7 +110,8 @@ void conf_value_accepted(const struct conf_field *field, char *out, size_t size)
         snprintf(out, size, "octal permission bits such as 0640");
         break;
     case CONF_LIST:
-        snprintf(out, size, "words split at commas or blanks");
+        snprintf(
+            out, size, "words split at commas or blanks%s", field->filled ? ", at least one" : "");
         break;
     }
 }
@@ -246,6 +247,8 @@ bool conf_value_set(const struct conf_field *field, void *out, const char *where
     case CONF_CHOICE:
         return choice_parse(field, text, slot) || refuse(field, where, text, err);
     case CONF_LIST:
+        if (field->filled && text[strspn(text, SEPARATORS)] == '\0')
+            return refuse(field, where, text, err);
         return list_set(slot, text, append, err) ||
                err_wrap(err, "%s: %s.%s", where, field->section, field->key);
     default:

@@ -151,6 +151,10 @@ static void test_catalogue_refused(void **state)
         {MOUNT "[mount:b]\npath = /b\n" FILE_ "path = x\n", "say which one"},
         {MOUNT "[source:s]\ndirectory = /s\n[source:t]\ndirectory = /t\n", "at the same place"},
         {"[rule:r]\nverdict = allow\npath = db/*\n", "whole paths"},
+        {"[rule:r]\nverdict = deny\npath = /sealed//db\n", "would fit none"},
+        {"[rule:r]\nverdict = deny\npath = /sealed/../db\n", "would fit none"},
+        {"[rule:r]\nverdict = deny\npath = /sealed/db/\n", "would fit none"},
+        {"[rule:r]\nverdict = allow\nexe =\n", "at least one"},
         {"[rule:r]\nverdict = allow\nexe_sha256 = abc\n", "64 hexadecimal digits"},
         {"[rule:r]\nuser = root\n", "rule:r.verdict: missing"}};
     struct sealedfs_conf conf;
