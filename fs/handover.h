@@ -15,7 +15,7 @@
  * Trust: the successor believes the old worker as far as that could have gone anyway. Whoever held the old one could have
  * answered every open itself; through this door it can plant a plaintext under a path and a string for no longer than one time to live
  * (of the new configuration), and under files that are open now until they are closed. It cannot name a file that the kernel has not open,
- * exchange the file behind a handle (identity is compared), block a thread (regular files only), or take memory without end. Where
+ * exchange the file behind a handle (identity is compared), block a thread for long (regular files only, and the monitor ends a successor that does not take over in a minute), or take memory without end. Where
  * that is too much, after a hole has been closed say, `sealed upgrade --discard` takes nothing over.
  */
 #pragma once

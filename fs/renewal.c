@@ -32,6 +32,7 @@
 #define TRIAL_MS 20000
 /* Beside the time that an open may wait: where the kernel cannot send requests again, all that wait end first. */
 #define FREEZE_MS 10000
+#define RELIEF_MS 60000
 #define WORDS_MAX 66
 
 /* -- the outcome ------------------------------------------------------------------------------- */
@@ -344,6 +345,9 @@ static void on_limit(void *arg)
         err_set(&err, ERR_TIMEOUT, "the worker did not come to rest");
         thaw(self);
         end(self, &err);
+    } else if (renewal->step == RENEWAL_RELIEF) {
+        log_error("the new worker did not take over within %d ms", RELIEF_MS);
+        child_kill(&self->worker); /* and as after any death of it, back or once more */
     }
 }
 
@@ -503,6 +507,7 @@ bool renewal_resume(struct supervisor *self, struct err *err)
         end(self, &state->refusal);
         return true;
     }
+    loop_timer_set(self->renewal.limit, RELIEF_MS);
     return start_successor(self, err);
 }
 
