@@ -1,36 +1,45 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/mountinfo.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 
-/* Blanks, tabs, newlines and backslashes in a path are \ooo. */
-static void unescape(char *text)
+/* Blanks, tabs, newlines and backslashes stand as \ooo, three octal digits. */
+static bool unescape(const char *text, size_t len, char out[PATH_MAX])
 {
-    char *out = text;
-    for (const char *in = text; *in; out++) {
-        unsigned value;
-        if (*in == '\\' && sscanf(in + 1, "%3o", &value) == 1) {
-            *out = (char)value;
-            in += 4;
-        } else {
-            *out = *in++;
-        }
+    size_t used = 0;
+    for (const char *end = text + len; text < end; used++) {
+        unsigned value = 0;
+        size_t digits = 0;
+        if (used == PATH_MAX - 1)
+            return false;
+        while (*text == '\\' && digits < 3 && text[1 + digits] >= '0' && text[1 + digits] <= '7')
+            value = value * 8 + (unsigned)(text[1 + digits++] - '0');
+        if (digits == 3 && (value == 0 || value > UINT8_MAX))
+            return false;
+        out[used] = digits == 3 ? (char)value : *text;
+        text += digits == 3 ? 4 : 1;
     }
-    *out = '\0';
+    out[used] = '\0';
+    return true;
 }
 
+/* Escaped, a path may take four times the room of one that open(2) takes, so no room is set aside for that. */
 bool mountinfo_parse(char *line, struct mountinfo *ret_mount)
 {
+    struct mountinfo mount;
+    int path_at = 0;
     char *tail = strstr(line, " - ");
     if (!tail)
         return false;
     *tail = '\0';
-    if (sscanf(line, "%d %*d %*s %*s %4095s", &ret_mount->id, ret_mount->path) != 2 ||
-        sscanf(tail + 3, "%63s", ret_mount->type) != 1)
+    if (sscanf(line, "%d %*d %*s %*s %n", &mount.id, &path_at) != 1 || line[path_at] != '/' ||
+        sscanf(tail + 3, "%63s", mount.type) != 1 ||
+        !unescape(line + path_at, strcspn(line + path_at, " "), mount.path))
         return false;
-    ret_mount->shared = strstr(line, " shared:") != NULL;
-    unescape(ret_mount->path);
+    mount.shared = strstr(line + path_at, " shared:") != NULL;
+    *ret_mount = mount;
     return true;
 }
 

@@ -78,9 +78,9 @@ static void get_numbers(struct pack_reader *in, struct audit_record *record)
     uint32_t sys_errno = pack_get_u32(in);
     record->exe_deleted = get_flag(in);
     uint64_t took_us = pack_get_u64(in);
-    /* Up to the year 9999, for the line's time. */
+    /* Up to the year 9999, for the line's time, and numbers that readers of JSON take. */
     if (time_us > UINT64_C(253402300799999999) || verdict >= AUDIT_VERDICTS || pid > INT_MAX ||
-        sys_errno > ERRNO_MAX || took_us > INT64_MAX)
+        sys_errno > ERRNO_MAX || took_us > INT64_MAX || record->start_time > INT64_MAX)
         in->failed = true;
     record->time_us = (int64_t)time_us;
     record->verdict = verdict < AUDIT_VERDICTS ? (enum audit_verdict)verdict : AUDIT_FAILED;
