@@ -77,6 +77,23 @@ static bool begin(struct audit_file *file, struct err *err)
     return true;
 }
 
+bool audit_file_check(const char *path, struct err *err)
+{
+    struct audit_file file = {.dir_fd = -1};
+    struct stat st;
+    if (!(file.path = strdup(path)))
+        return err_nomem(err);
+    bool done = open_directory(&file, err);
+    if (done && fstatat(file.dir_fd, file.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        done = check_file(&file, &st, err);
+    if (file.dir_fd >= 0)
+        close(file.dir_fd);
+    free(file.path);
+    free(file.dir_path);
+    free(file.name);
+    return done;
+}
+
 /* FILE.(n) -> FILE.(n+1), from the oldest on. */
 static void put_aside(struct audit_file *file)
 {

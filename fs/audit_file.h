@@ -25,5 +25,7 @@ bool audit_file_open(
     const struct audit_file_conf *conf, struct audit_file **ret_file, struct err *err) MUST_CHECK;
 void audit_file_close(struct audit_file *file);
 DEFINE_AUTO(struct audit_file, audit_file_close);
+/* Could it be opened? Nothing is made. */
+bool audit_file_check(const char *path, struct err *err) MUST_CHECK;
 /* ERR_IO with the errno (ENOSPC…): the line is not there, not even a part of it. */
 bool audit_file_append(struct audit_file *file, struct bytes line, struct err *err) MUST_CHECK;

@@ -254,15 +254,37 @@ static bool make_entry(struct frame *frame, const struct catalogue_entry *entry,
     return true;
 }
 
+/* That of files below .kbs; nothing where there are none. */
+static bool find_by_name(const struct conf_mount *mount, struct access *ret_access, struct err *err)
+{
+    return !mount->by_name ||
+           find_access(
+               mount->by_name_mode, mount->by_name_owner, mount->by_name_group, ret_access, err) ||
+           err_wrap(err, "[mount:%s]", mount->name);
+}
+
+bool frame_check(const struct sealedfs_conf *conf, size_t mount, struct err *err)
+{
+    struct access access;
+    if (!find_by_name(&conf->mounts.items[mount], &access, err))
+        return false;
+    for (size_t i = 0; i < conf->files.count; i++) {
+        const struct conf_file *file = &conf->files.items[i];
+        if (file->mount == mount &&
+            !find_access(file->mode, file->owner, file->group, &access, err))
+            return err_wrap(err, "[file:%s]", file->name);
+    }
+    return true;
+}
+
 bool frame_sync(struct frame *frame, const struct catalogue *catalogue,
     const struct sealedfs_conf *conf, size_t mount, struct err *err)
 {
     const struct conf_mount *of = &conf->mounts.items[mount];
     struct sync sync = {frame, catalogue};
     frame->has_names = of->by_name;
-    if (of->by_name &&
-        !find_access(of->by_name_mode, of->by_name_owner, of->by_name_group, &frame->names, err))
-        return err_wrap(err, "[mount:%s]", of->name);
+    if (!find_by_name(of, &frame->names, err))
+        return false;
     if (!sync_dir(&sync, "", err))
         return false;
     for (size_t i = 0; i < catalogue->count; i++)

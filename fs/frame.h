@@ -23,6 +23,8 @@ int frame_fd(const struct frame *frame);
 /* Makes it what the catalogue says; what it says already is not touched. */
 bool frame_sync(struct frame *frame, const struct catalogue *catalogue,
     const struct sealedfs_conf *conf, size_t mount, struct err *err) MUST_CHECK;
+/* Could it be made? Looks users and groups up. */
+bool frame_check(const struct sealedfs_conf *conf, size_t mount, struct err *err) MUST_CHECK;
 /* Does it show resources by name? After frame_sync. */
 bool frame_has_names(const struct frame *frame);
 /* .kbs, or a path below it that could name a resource or a directory of them? */

@@ -338,6 +338,16 @@ static bool needs_frame(const struct namespace *space, size_t mount)
            space->mirror_count == 0;
 }
 
+bool namespace_check(const struct sealedfs_conf *conf, size_t mount, struct err *err)
+{
+    AUTO(namespace_free) struct namespace *space = calloc(1, sizeof *space);
+    if (!space)
+        return err_nomem(err);
+    space->conf = conf;
+    return catalogue_make(conf, mount, &space->catalogue, err) && add_mirrors(space, mount, err) &&
+           add_files(space, mount, err) && frame_check(conf, mount, err);
+}
+
 bool namespace_new(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
     struct namespace **ret_space, struct err *err)
 {

@@ -35,6 +35,8 @@ bool namespace_new(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
 /* The same in a program that was executed anew (fs/resume.h). */
 bool namespace_resume(const struct sealedfs_conf *conf, size_t mount, int frame_fd,
     const struct state *state, struct namespace **ret_space, struct err *err) MUST_CHECK;
+/* Could it be made? Directories are opened, users and groups looked up, nothing is kept. */
+bool namespace_check(const struct sealedfs_conf *conf, size_t mount, struct err *err) MUST_CHECK;
 void namespace_free(struct namespace *space);
 DEFINE_AUTO(struct namespace, namespace_free);
 /* To be kept for a successor; -1: there is none. Borrowed. */

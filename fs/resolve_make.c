@@ -4,7 +4,7 @@
 
 #include <stdlib.h>
 
-#include "fs/resolve_sealed.h"
+#include "fs/resolve_private.h"
 #include "fs/resolve_token.h"
 
 static const char *const *list_items(const struct conf_list *list)
@@ -56,6 +56,30 @@ static struct broker_conf broker_conf(
             .attest_timeout_ms = conf->attest.timeout_ms}};
 }
 
+/* Could it be asked for? A broker that nobody named would be found out at the first open. */
+static bool check_uri(const struct brokers *brokers, const char *text, struct err *err)
+{
+    struct kbs_uri uri;
+    struct kbs_client *client;
+    return kbs_uri_parse(text, &uri, err) && brokers_find(brokers, &uri, &client, err);
+}
+
+static bool check_resources(
+    const struct brokers *brokers, const struct sealedfs_conf *conf, struct err *err)
+{
+    for (size_t i = 0; i < conf->files.count; i++) {
+        const struct conf_file *file = &conf->files.items[i];
+        if (file->resource && !check_uri(brokers, file->resource, err))
+            return err_wrap(err, "[file:%s]", file->name);
+    }
+    for (size_t i = 0; i < conf->unit_credentials.count; i++) {
+        const struct conf_unit_credential *item = &conf->unit_credentials.items[i];
+        if (item->resource[0] != '/' && !check_uri(brokers, item->resource, err))
+            return err_wrap(err, "[credential:%s]", item->name);
+    }
+    return true;
+}
+
 bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
@@ -78,5 +102,13 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
         .vault_prefix_count = conf->secrets.vault_prefixes.count,
         .keep_ms = conf->keep_ms,
     };
-    return resolve_sealed_new(loop, &sealed, ret_resolver, err);
+    struct resolver *resolver;
+    if (!resolve_sealed_new(loop, &sealed, &resolver, err))
+        return false;
+    if (!check_resources(resolve_self(resolver)->brokers, conf, err)) {
+        resolver->free(resolver);
+        return false;
+    }
+    *ret_resolver = resolver;
+    return true;
 }

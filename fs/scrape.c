@@ -235,6 +235,23 @@ static bool parse_loopback(const char *where, union address *ret_address, sockle
     return true;
 }
 
+static bool find_address(
+    const char *where, union address *ret_address, socklen_t *ret_len, struct err *err)
+{
+    return parse_loopback(where, ret_address, ret_len) ||
+           err_set(err, ERR_CONFIG,
+               "metrics.listen = %.200s: the path of a socket, 127.0.0.1:port or [::1]:port; for "
+               "another address put a proxy with its own rules before it",
+               where);
+}
+
+bool scrape_check(const char *where, struct err *err)
+{
+    union address address;
+    socklen_t len;
+    return where[0] == '/' || find_address(where, &address, &len, err);
+}
+
 bool scrape_listen(const char *where, int *ret_fd, struct err *err)
 {
     union address address;
@@ -242,11 +259,8 @@ bool scrape_listen(const char *where, int *ret_fd, struct err *err)
     int yes = 1;
     if (where[0] == '/')
         return ipc_listen_stream(where, SOCKET_MODE, ret_fd, err);
-    if (!parse_loopback(where, &address, &len))
-        return err_set(err, ERR_CONFIG,
-            "metrics.listen = %.200s: the path of a socket, 127.0.0.1:port or [::1]:port; for "
-            "another address put a proxy with its own rules before it",
-            where);
+    if (!find_address(where, &address, &len, err))
+        return false;
     auto_fd int fd = socket(address.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) < 0 ||
         bind(fd, &address.any, len) < 0 || listen(fd, BACKLOG) < 0)

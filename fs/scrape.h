@@ -31,6 +31,8 @@ struct scrape_conf {
 
 /* "/run/…" or "127.0.0.1:PORT" or "[::1]:PORT"; ERR_CONFIG for anything else: what a secret's reader does is nobody's business on a network. */
 bool scrape_listen(const char *where, int *ret_fd, struct err *err) MUST_CHECK;
+/* Could that be listened on? Nothing is made. */
+bool scrape_check(const char *where, struct err *err) MUST_CHECK;
 bool scrape_start(const struct scrape_conf *conf, struct scrape **ret_scrape, struct err *err)
     MUST_CHECK;
 void scrape_free(struct scrape *scrape);

@@ -15,11 +15,10 @@
 #include "crypt/base/cli.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
-#include "fs/access.h"
-#include "fs/audit_journal.h"
 #include "fs/binary.h"
 #include "fs/credentials.h"
 #include "fs/scrape.h"
+#include "fs/sealedfs_check.h"
 #include "fs/sealedfs_conf.h"
 #include "fs/sealedfs_control.h"
 #include "fs/supervisor.h"
@@ -43,7 +42,7 @@ static const struct cli_option options[] = {
     {"config", 'c', CLI_TEXT, offsetof(struct args, config), "FILE",
         "configuration; default: " SEALEDFS_CONF_DEFAULT},
     {"check", 0, CLI_FLAG, offsetof(struct args, check),
-        .help = "check the configuration and exit"},
+        .help = "say whether this machine could start with the configuration, and exit"},
     {"print-sample", 0, CLI_FLAG, offsetof(struct args, print_sample),
         .help = "print a configuration with every key, its default and its help"},
 };
@@ -228,26 +227,12 @@ static bool leave_system_calls(struct err *err)
     return sandbox_seccomp_parent(lists, err);
 }
 
-/* What the worker would find wrong with the rules only after everything is mounted. */
-static bool check_rules(const struct sealedfs_conf *conf, struct err *err)
-{
-    AUTO(access_free) struct access *rules = NULL;
-    return access_new(conf, &rules, err);
-}
-
 static bool make_witness(
     const struct sealedfs_conf *conf, struct witness **ret_witness, struct err *err)
 {
-    const struct witness_conf witness = {.file = conf->audit.file,
-        .rotate_size = conf->audit.rotate_size,
-        .rotate_keep = conf->audit.rotate_keep,
-        .journal = conf->audit.journal ? AUDIT_JOURNAL_SOCKET : NULL,
-        .required = conf->audit.policy == AUDIT_REQUIRED};
-    const struct witness_conf silent = {.required = false};
+    const struct witness_conf witness = witness_conf_of(conf);
     *ret_witness = NULL;
-    if (!witness_needed(conf))
-        return true;
-    return witness_new(witness_policy(conf) == AUDIT_OFF ? &silent : &witness, ret_witness, err);
+    return !witness_needed(conf) || witness_new(&witness, ret_witness, err);
 }
 
 static void on_ready(void *arg)
@@ -470,12 +455,14 @@ static int run(struct program *program, char **argv, const struct worker_words *
 {
     struct err err = ERR_INIT;
     if (!load_conf(program, argv, worker, &err) ||
-        (worker->monitor == 0 && !check_rules(&program->conf, &err))) {
+        (worker->monitor == 0 && !sealedfs_check_names(&program->conf, &err))) {
         if (program->resume_fd >= 0)
             renewal_give_back(program->resume_fd, argv, &err);
         return fail(&err);
     }
     if (program->args.check) {
+        if (!sealedfs_check(&program->conf, &err))
+            return fail(&err);
         puts(CONF_GOOD);
         return 0;
     }

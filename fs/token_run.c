@@ -172,12 +172,38 @@ static bool any_command(const struct sealedfs_conf *conf)
     return false;
 }
 
+static bool check_command(const struct conf_kbs *kbs, struct err *err)
+{
+    uid_t uid;
+    gid_t gid;
+    size_t len = strcspn(kbs->token_command, BLANKS);
+    auto_free char *program = strndup(kbs->token_command, len);
+    if (!program)
+        return err_nomem(err);
+    if (!sandbox_user_ids(kbs->token_user, &uid, &gid, err))
+        return err_wrap(err, "token_user");
+    return access(program, X_OK) == 0 ||
+           err_set_errno(err, ERR_CONFIG, "token_command: program %s", program);
+}
+
+bool token_runs_check(const struct sealedfs_conf *conf, struct err *err)
+{
+    for (size_t i = 0; i <= conf->brokers.count; i++) {
+        const struct conf_kbs *kbs = kbs_of(conf, i);
+        if (kbs->token_command && !check_command(kbs, err))
+            return err_wrap(err, "[kbs%s%s]", kbs->name ? ":" : "", kbs->name ? kbs->name : "");
+    }
+    return true;
+}
+
 bool token_runs_init(struct token_runs *runs, const struct sealedfs_conf *conf, struct err *err)
 {
     int ends[2];
     runs->fd = -1;
     if (!any_command(conf))
         return true;
+    if (!token_runs_check(conf, err))
+        return false;
     struct runner runner = {.conf = conf, .pids = calloc(conf->brokers.count + 1, sizeof(pid_t))};
     if (!runner.pids)
         return err_nomem(err);

@@ -23,6 +23,8 @@ struct token_runs {
 /* Forks, when a command is configured. `conf` is borrowed. */
 bool token_runs_init(struct token_runs *runs, const struct sealedfs_conf *conf, struct err *err)
     MUST_CHECK;
+/* Is there a user and a program for each? token_runs_init begins with it. */
+bool token_runs_check(const struct sealedfs_conf *conf, struct err *err) MUST_CHECK;
 void token_runs_done(struct token_runs *runs);
 /* `fd` is the caller's. A command that is not there, runs already or fails is told in the log, and by the end of the pipe. */
 bool token_runs_start(struct token_runs *runs, size_t broker, int fd, struct err *err) MUST_CHECK;

@@ -235,9 +235,30 @@ enum conf_audit witness_policy(const struct sealedfs_conf *conf)
     return AUDIT_OFF;
 }
 
+struct witness_conf witness_conf_of(const struct sealedfs_conf *conf)
+{
+    if (witness_policy(conf) == AUDIT_OFF)
+        return (struct witness_conf){.required = false};
+    return (struct witness_conf){.file = conf->audit.file,
+        .rotate_size = conf->audit.rotate_size,
+        .rotate_keep = conf->audit.rotate_keep,
+        .journal = conf->audit.journal ? AUDIT_JOURNAL_SOCKET : NULL,
+        .required = conf->audit.policy == AUDIT_REQUIRED};
+}
+
 bool witness_needed(const struct sealedfs_conf *conf)
 {
     return witness_policy(conf) != AUDIT_OFF || conf->rules.count > 0;
+}
+
+bool witness_check(const struct witness_conf *conf, struct err *err)
+{
+    struct witness witness = {.required = conf->required, .journal_fd = -1};
+    bool done = (!conf->file || audit_file_check(conf->file, err)) &&
+                open_journal(&witness, conf->journal, err) && caller_proc_check(err);
+    if (witness.journal_fd >= 0)
+        close(witness.journal_fd);
+    return done;
 }
 
 bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)

@@ -25,8 +25,12 @@ struct witness_conf {
 
 /* Is there anywhere to record to? What is only wished for (best-effort) and has nowhere to go is off. */
 enum conf_audit witness_policy(const struct sealedfs_conf *conf);
+/* Its sinks as the configuration wants them. */
+struct witness_conf witness_conf_of(const struct sealedfs_conf *conf);
 /* Is there anything to do for a witness: a record to write, or a rule to look at callers for? */
 bool witness_needed(const struct sealedfs_conf *conf);
+/* Could they be opened? Nothing is made. */
+bool witness_check(const struct witness_conf *conf, struct err *err) MUST_CHECK;
 /* Opens the sinks. */
 bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)
     MUST_CHECK;

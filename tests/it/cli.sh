@@ -32,6 +32,7 @@ done <commands
 pass "help of $(wc -l <commands) commands"
 check "the version" test "$("$sealed" --version)" = "sealed $("$sealed" --version | cut -d' ' -f2)"
 status "no command" 2 "$sealed"
+[ "$(id -u)" -ne 0 ] || ensure_user sealedfs
 : >sealedfs.conf
 equal "sealedfs --check says so" "the configuration is good" "$("$BIN/sealedfs" --config "$DIR/sealedfs.conf" --check)"
 status "an option that sealedfs does not know" 2 "$BIN/sealedfs" / /mnt -o foo=bar --config "$DIR/sealedfs.conf" --check
