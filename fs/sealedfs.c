@@ -369,6 +369,8 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         done = supervisor_run(&conf, err);
     else if (resumed)
         renewal_give_back(program->resume_fd, argv, err);
+    if (!resumed)
+        free(conf.program);
     token_runs_done(&tokens);
     for (size_t i = 0; i < conf.mount_count; i++)
         mounted_done(&mounts[i]);

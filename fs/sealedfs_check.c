@@ -68,8 +68,7 @@ static bool check_resolver(const struct sealedfs_conf *conf, struct err *err)
     if (!secret_init_process(0, err) || !loop_new(&loop, err) ||
         !resolver_make(loop, conf, &resolver, err))
         return false;
-    if (resolver->free)
-        resolver->free(resolver);
+    resolver->free(resolver);
     return true;
 }
 

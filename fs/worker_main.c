@@ -148,8 +148,11 @@ bool worker_main_trial(const struct sealedfs_conf *conf, struct err *err)
     struct worker_process process = {.conf = conf};
     AUTO(loop_free) struct loop *loop = NULL;
     struct resolver *resolver;
-    return secret_init_process(memory_needed(&process), err) && loop_new(&loop, err) &&
-           resolver_make(loop, conf, &resolver, err);
+    if (!secret_init_process(memory_needed(&process), err) || !loop_new(&loop, err) ||
+        !resolver_make(loop, conf, &resolver, err))
+        return false;
+    resolver->free(resolver);
+    return true;
 }
 
 static void tell_failure(const struct err *cause)

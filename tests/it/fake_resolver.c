@@ -189,6 +189,11 @@ static bool fake_is_sealed(struct bytes head)
     return head.len >= PREFIX_LEN && memcmp(head.data, PREFIX, PREFIX_LEN) == 0;
 }
 
+static void fake_free(struct resolver *resolver)
+{
+    free((struct fake *)resolver); /* calls under way end with the process */
+}
+
 bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
@@ -200,7 +205,8 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
                               .fetch = fake_fetch,
                               .cancel = fake_cancel,
                               .length_hint = fake_length_hint,
-                              .is_sealed = fake_is_sealed},
+                              .is_sealed = fake_is_sealed,
+                              .free = fake_free},
         .loop = loop};
     *ret_resolver = &fake->resolver;
     return true;

@@ -22,8 +22,11 @@ check "which is the file that the CA is read from" test "$(sed -n 's/^ca_file = 
 
 sed -n '/^       \[mount:/,/^$/s/^ *//p' "$K8S/../coco.md" >"$OUT/coco.conf"
 chmod 0644 "$OUT/coco.conf"
+# Below the ConfigMap's lines, as it says, and on a mount point that is there.
+mkdir "$DIR/mnt"
+sed "s,^path = /run/sealed/secrets\$,path = $DIR/mnt," "$OUT/coco.conf" | cat "$DIR/sealedfs.conf" - >"$DIR/coco.conf"
 check "the catalogue of coco.md is one" grep -q '^\[file:' "$OUT/coco.conf"
-equal "and good" "the configuration is good" "$("$BIN/sealedfs" --config "$OUT/coco.conf" --check)"
+equal "and good" "the configuration is good" "$("$BIN/sealedfs" --config "$DIR/coco.conf" --check)"
 for word in $(grep -oE '`sealed [a-z-]+( [a-z][a-z-]*)*' "$K8S/../coco.md" "$K8S/README.md" | sed 's/.*`sealed //; s/ /_/g' | sort -u); do
     check "there is a command sealed ${word//_/ }" grep -qE "^  ${word//_/ }( |\$)" <<<"$("$BIN/sealed" --help)"
 done
