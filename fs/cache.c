@@ -382,7 +382,7 @@ struct lease *cache_refused(
         lease = excuse(entry, cache->conf.error_ttl_ms);
     } else {
         judge(entry, err);
-        *ret_first = err->code == ERR_REVOKED && !entry->withdrawn;
+        *ret_first = entry && err->code == ERR_REVOKED && !entry->withdrawn;
         if (*ret_first)
             entry->withdrawn = true;
         keep_refusal(cache, path, blob, err);

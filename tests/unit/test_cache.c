@@ -162,6 +162,9 @@ static void test_refusals_of_what_was_never_served(void **state)
     /* Another string under the path is another secret. */
     assert_int_equal(refuse(&world, world.b, ERR_NOTFOUND), ERR_NOTFOUND);
     end(&world);
+    world = start(3 * PAGE); /* a resolver may say so of what this cache has never seen */
+    assert_int_equal(refuse(&world, world.b, ERR_REVOKED), ERR_REVOKED);
+    end(&world);
 }
 
 static void test_past_its_limit(void **state)
