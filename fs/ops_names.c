@@ -43,7 +43,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
     (void)info;
-    if (!tree_stat(ops->conf.shown.tree, node, &pin, &st, &err)) {
+    if (!tree_stat(ops->conf.shown.tree, node, &pin, &st, &err) &&
+        !tree_follow(ops->conf.shown.tree, node, &pin, &st, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
     }

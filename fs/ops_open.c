@@ -316,6 +316,19 @@ static struct ticket *ticket_new(
     return ticket;
 }
 
+/* The file that an open of the node means. A node is never told another file, but who cannot walk to another node (a single file
+ * that is bind-mounted) gets what its name leads to now. */
+static bool pin_for_open(
+    struct tree *tree, fuse_ino_t node, struct pin **ret_pin, struct stat *ret_st, struct err *err)
+{
+    auto_pin *pin = NULL;
+    if (!tree_pin_read(tree, node, &pin, ret_st, err))
+        return tree_follow(tree, node, ret_pin, ret_st, err);
+    if (!tree_is_left_behind(tree, node) || !tree_follow(tree, node, ret_pin, ret_st, err))
+        *ret_pin = take_ptr(pin);
+    return true;
+}
+
 void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
 {
     struct ops *ops = ops_of(req);
@@ -328,7 +341,7 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
         fuse_reply_err(req, EROFS);
         return;
     }
-    if (!tree_pin_read(ops->conf.shown.tree, node, &pin, &st, &err)) {
+    if (!pin_for_open(ops->conf.shown.tree, node, &pin, &st, &err)) {
         /* Gone since the lookup: a second walk finds what is there now. */
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
@@ -366,7 +379,8 @@ static void read_orphan(fuse_req_t req, const struct handle_record *record, size
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
-    if (!tree_pin_read(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
+    if (!tree_pin_read(ops->conf.shown.tree, record->node, &pin, &st, &err) &&
+        !tree_follow(ops->conf.shown.tree, record->node, &pin, &st, &err)) {
         fuse_reply_err(req, errno_of(&err) == ENOENT ? ESTALE : errno_of(&err));
         return;
     }

@@ -124,6 +124,16 @@ static bool chain_holds(struct node *node, uint32_t mounts, struct stat *ret_st)
     return fstat(node->pin->fd, st) == 0;
 }
 
+bool tree_holds(struct tree *tree, struct node *node, struct stat *ret_st)
+{
+    return chain_holds(node, mounts_watch_count(&tree->mounts), ret_st);
+}
+
+struct node *tree_child(struct tree *tree, const struct node *dir, const char *name)
+{
+    return find_child(tree, id_of(dir), name);
+}
+
 static bool is_node_of(const struct node *node, const struct pin *pin)
 {
     const struct node_record *record = node->record;

@@ -32,6 +32,12 @@ bool tree_pin_read(struct tree *tree, uint64_t id, struct pin **ret_pin, struct 
 /* As tree_pin, but a node with open descriptors has attributes even when its name is gone. */
 bool tree_stat(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
     struct err *err) MUST_CHECK;
+/* After one of the above failed (err is its error and stays when this fails as well): the regular file that has the node's name now,
+ * for who cannot look the name up again (fs/tree_follow.c). Asks the monitor each time. */
+bool tree_follow(struct tree *tree, uint64_t id, struct pin **ret_pin, struct stat *ret_st,
+    struct err *err) MUST_CHECK;
+/* Is the node in a directory that a rotation of its volume has left behind (and perhaps not removed yet)? */
+bool tree_is_left_behind(struct tree *tree, uint64_t id);
 void tree_forget(struct tree *tree, uint64_t id, uint64_t count);
 /* Path below the source; PATH_SIZE bytes. False when the node is not known or the path too long. */
 bool tree_path(struct tree *tree, uint64_t id, char *out);

@@ -56,3 +56,8 @@ static inline struct node *tree_find(struct tree *tree, uint64_t id)
         return &tree->root;
     return nodetable_find(tree->table, id) ? tree->nodes[nodetable_slot(id)] : NULL;
 }
+
+/* Under the lock: is what is pinned of the node, and above it, as it was? */
+bool tree_holds(struct tree *tree, struct node *node, struct stat *ret_st);
+/* Under the lock. NULL: the name is not known. */
+struct node *tree_child(struct tree *tree, const struct node *dir, const char *name);

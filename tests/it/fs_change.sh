@@ -30,6 +30,35 @@ equal "what is open stays what it was" "first first" "$(cat <&5) $(cat <&6)"
 exec 5<&- 6<&-
 equal "contexts and log lines have no timestamp" 0 "$(grep -c '^resolve .*2026_' "$DIR/fs.log" || true)"
 
+# A single file bound elsewhere (a subPath) is one node for good: it follows the flips, and renames over it.
+mkdir "$DIR/bound"
+: >"$DIR/bound/flip"
+: >"$DIR/bound/name"
+printf 'sealed.0.before' >"$SRC/single"
+mount --bind "$MNT/password" "$DIR/bound/flip"
+on_exit "umount -l $DIR/bound/flip"
+mount --bind "$MNT/single" "$DIR/bound/name"
+on_exit "umount -l $DIR/bound/name"
+bound() { cat "$DIR/bound/$1"; }
+equal "a bound file" "value40 before" "$(bound flip) $(bound name)"
+exec 5<"$DIR/bound/flip"
+for i in $(seq 41 60); do
+    volume "2026_01_01_00_00_01.$i" "value$i-$(printf '%*s' "$i" '' | tr ' ' x)"
+    [ "$(bound flip)" = "$(show password)" ] || die "flip $i under the bind mount: $(bound flip), not $(show password)"
+    rm -r "$SRC/..2026_01_01_00_00_01.$((i - 1))"
+    [ "$(bound flip)" = "$(show password)" ] || die "flip $i after the old directory went: $(bound flip)"
+    [ "$(stat -c %s "$DIR/bound/flip")" = "$(stat -L -c %s "$MNT/password")" ] || die "flip $i: the size"
+    printf 'sealed.0.after%s' "$(printf '%*s' "$i" '' | tr ' ' y)" >"$SRC/single.new"
+    mv "$SRC/single.new" "$SRC/single"
+    [ "$(bound name)" = "$(show single)" ] || die "rename $i under the bind mount: $(bound name)"
+done
+pass "twenty flips and renames show under bind mounts of single files"
+equal "what is open there stays what it was" value40 "$(cat <&5)"
+exec 5<&-
+rm "$SRC/single"
+refused "a removed file is gone there as well" "" cat "$DIR/bound/name"
+umount "$DIR/bound/flip" "$DIR/bound/name"
+
 # One name, changed in every way, without a pause.
 for i in $(seq 1 100); do
     case $((i % 5)) in
