@@ -143,34 +143,45 @@ static bool remember_name(struct frame *frame, const char *path)
     return true;
 }
 
-static bool make_name(struct frame *frame, const char *path, int depth)
+/* 0, or the errno. */
+static int make_name(struct frame *frame, const char *path, int depth)
 {
     struct stat st;
     if (fstatat(frame->fd, path, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return true;
+        return 0;
     /* Remembered first: whatever is there is in the ring. */
     if (!remember_name(frame, path))
-        return false;
-    return depth < NAME_DEPTH ? make_dir(frame, path) : make_file(frame, path, "", &frame->names);
+        return ENOMEM;
+    bool made =
+        depth < NAME_DEPTH ? make_dir(frame, path) : make_file(frame, path, "", &frame->names);
+    return made ? 0 : errno;
 }
 
-int frame_add_name(struct frame *frame, const char *path)
+static int add_parts(struct frame *frame, const char *path, int depth)
 {
     char part[PATH_SIZE];
-    int depth = name_depth(path);
-    if (depth < 0)
-        return ENOENT;
     memcpy(part, path, strlen(path) + 1);
     char *end = part + strlen(BY_NAME_DIR);
     for (int i = 1; i <= depth; i++) {
         end += 1 + strcspn(end + 1, "/");
         char after = *end;
         *end = '\0';
-        if (!make_name(frame, part, i))
-            return errno ? errno : ENOMEM;
+        int failed = make_name(frame, part, i);
+        if (failed)
+            return failed;
         *end = after;
     }
     return 0;
+}
+
+int frame_add_name(struct frame *frame, const char *path)
+{
+    int depth = name_depth(path);
+    if (depth < 0)
+        return ENOENT;
+    /* What had to go for the name may have been the last in its directory, which went as well; that cannot happen twice. */
+    int failed = add_parts(frame, path, depth);
+    return failed == ENOENT ? add_parts(frame, path, depth) : failed;
 }
 
 /* -- following the catalogue ------------------------------------------------------------------- */
@@ -181,13 +192,26 @@ struct sync {
     const struct catalogue *catalogue;
 };
 
+/* It is as the configuration says now, or it is not there. */
+static void keep_name(struct frame *frame, const char *path)
+{
+    if (name_depth(path) == NAME_DEPTH) {
+        auto_fd int fd = openat(frame->fd, path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+        if (fd < 0 || !set_access(fd, &frame->names)) {
+            (void)unlinkat(frame->fd, path, 0);
+            return;
+        }
+    }
+    if (name_depth(path) > 0)
+        (void)remember_name(frame, path);
+}
+
 static void keep_or_remove(const struct sync *sync, const char *path, bool is_dir)
 {
     const struct frame *frame = sync->frame;
     const struct catalogue_entry *entry = catalogue_find(sync->catalogue, path);
     if (frame->has_names && frame_is_name(path)) {
-        if (name_depth(path) > 0)
-            (void)remember_name(sync->frame, path);
+        keep_name(sync->frame, path);
     } else if (!entry || entry->is_dir != is_dir) {
         (void)unlinkat(frame->fd, path, is_dir ? AT_REMOVEDIR : 0);
     }

@@ -141,6 +141,22 @@ static void test_names_bounded(void **state)
     assert_true(look(frame, ".kbs/old/key/1").st_nlink > 0);
 }
 
+/* What goes may be the last in the directory of what comes, and take that with it. */
+static void test_names_make_room_for_a_neighbour(void **state)
+{
+    char path[64];
+    AUTO(frame_free) struct frame *frame = make();
+    (void)state;
+    assert_int_equal(frame_add_name(frame, ".kbs/old/key/1"), 0); /* three places of the ring */
+    for (unsigned i = 0; i < FRAME_NAMES_MAX - 3; i++) {          /* and two directories */
+        snprintf(path, sizeof path, ".kbs/new/key/%u", i);
+        assert_int_equal(frame_add_name(frame, path), 0);
+    }
+    assert_int_equal(frame_add_name(frame, ".kbs/old/key/2"), 0);
+    assert_true(look(frame, ".kbs/old/key/2").st_nlink > 0);
+    assert_int_equal(look(frame, ".kbs/old/key/1").st_nlink, 0);
+}
+
 /* A successor keeps the names that are there, unless there are to be none. */
 static void test_names_taken_over(void **state)
 {
@@ -155,6 +171,13 @@ static void test_names_taken_over(void **state)
     assert_done(frame_new(fd, &next, &err), &err);
     sync_frame(next);
     assert_true(look(next, ".kbs/a/b/c").st_ino == before.st_ino);
+    /* But who may read them is what the configuration says now. */
+    mount.by_name_mode = 0400;
+    mount.by_name_owner = TEXT("6");
+    sync_frame(next);
+    assert_access(next, ".kbs/a/b/c", S_IFREG | 0400, 6, 2);
+    mount.by_name_mode = 0440;
+    mount.by_name_owner = TEXT("1");
     mount.by_name = false;
     sync_frame(next);
     assert_int_equal(look(next, ".kbs").st_nlink, 0);
@@ -166,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_files), cmocka_unit_test(test_sync),
         cmocka_unit_test(test_names), cmocka_unit_test(test_names_bounded),
+        cmocka_unit_test(test_names_make_room_for_a_neighbour),
         cmocka_unit_test(test_names_taken_over)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
