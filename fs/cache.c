@@ -307,6 +307,8 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
     *ret_news = news_of(entry, lease);
     bool stays = *ret_news == CACHE_SAME && entry->lease && !lease_is_revoked(entry->lease);
     struct lease *kept = lease_ref(stays ? entry->lease : lease);
+    if (kept->taken_ms < lease->taken_ms)
+        kept->taken_ms = lease->taken_ms;
     entry = entry_vacate(cache, path);
     if (entry) {
         entry->served = true;

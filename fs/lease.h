@@ -17,8 +17,8 @@ struct leases;
 struct lease {
     atomic_uint count;
     struct lease_inner *inner; /* lease.c's own */
-    size_t len, cost; /* of the plaintext, also when it is gone: bytes, and locked memory */
-    int64_t taken_ms; /* loop_now_ms() when the key broker said so */
+    size_t len, cost;         /* of the plaintext, also when it is gone: bytes, and locked memory */
+    _Atomic int64_t taken_ms; /* loop_now_ms() when the key broker said so last */
     /* Another text for another plaintext of this path, the same for the same. It tells nothing of the plaintext (a keyed digest under
      * a key that never leaves this process), and so means nothing to another process. */
     char version[LEASE_VERSION_SIZE];

@@ -250,6 +250,28 @@ static void test_revoked_is_not_found(void **state)
     end(&world);
 }
 
+static void note_fresh(
+    void *arg, struct lease *lease, const struct blob *blob, int64_t fresh_ms, int64_t limit_ms)
+{
+    (void)lease;
+    (void)blob;
+    assert_int_equal(fresh_ms, limit_ms);
+    *(int64_t *)arg = fresh_ms;
+}
+
+/* What is handed over counts from when the key broker said so last, or a successor takes what was asked for again and again for too old. */
+static void test_age_of_what_was_refreshed(void **state)
+{
+    struct world world = start(3 * PAGE);
+    int64_t fresh_ms = 0;
+    (void)state;
+    put(&world, "x", world.a, "secret", 50000);
+    assert_int_equal(put(&world, "x", world.a, "secret", 0), CACHE_SAME);
+    cache_each(world.cache, note_fresh, &fresh_ms);
+    assert_int_equal(fresh_ms, MINUTE);
+    end(&world);
+}
+
 static void test_sweep(void **state)
 {
     struct world world = start(3 * PAGE);
@@ -349,7 +371,8 @@ int main(void)
         cmocka_unit_test(test_refusals_of_what_was_never_served),
         cmocka_unit_test(test_past_its_limit), cmocka_unit_test(test_usable_without_fresh),
         cmocka_unit_test(test_excuse), cmocka_unit_test(test_news),
-        cmocka_unit_test(test_revoked_is_not_found), cmocka_unit_test(test_sweep),
+        cmocka_unit_test(test_revoked_is_not_found),
+        cmocka_unit_test(test_age_of_what_was_refreshed), cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_nothing_is_kept), cmocka_unit_test(test_state),
         cmocka_unit_test(test_memory), cmocka_unit_test(test_shrink)};
     return cmocka_run_group_tests(tests, NULL, NULL);
