@@ -97,7 +97,7 @@ static bool next_request(struct ops *ops, void *data, size_t *ret_len)
 
 static atomic_int *enlist_thread(struct ops *ops)
 {
-    for (size_t i = 0; i < OPS_THREADS_MAX; i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ops->threads); i++) {
         int none = 0;
         if (atomic_compare_exchange_strong(&ops->threads[i], &none, gettid()))
             return &ops->threads[i];
@@ -105,17 +105,32 @@ static atomic_int *enlist_thread(struct ops *ops)
     return NULL; /* there are no more threads than places */
 }
 
-static void serve(struct ops *ops, void *data)
+/* True: this thread ends, and is counted no more. One that a thaw has counted goes on. */
+static bool comes_to_rest(struct ops *ops, unsigned *ret_left)
+{
+    unsigned now = atomic_load(&ops->serving);
+    while (now & OPS_FREEZING)
+        if (atomic_compare_exchange_weak(&ops->serving, &now, now - 1)) {
+            *ret_left = (now - 1) & ~OPS_FREEZING;
+            return true;
+        }
+    return false;
+}
+
+/* How many threads are left when this one ends. */
+static unsigned serve(struct ops *ops, void *data)
 {
     size_t len;
-    while (!atomic_load(&ops->freezing)) {
-        if (!next_request(ops, data, &len)) {
+    unsigned left;
+    while (!comes_to_rest(ops, &left)) {
+        if (!data || !next_request(ops, data, &len)) {
             atomic_store(&ops->closed, true);
-            return;
+            return (atomic_fetch_sub(&ops->serving, 1) - 1) & ~OPS_FREEZING;
         }
         if (len > 0)
             process(ops, data, len);
     }
+    return left;
 }
 
 static void *serve_main(void *arg)
@@ -124,12 +139,11 @@ static void *serve_main(void *arg)
     auto_free void *data = malloc(REQUEST_SIZE);
     atomic_int *id = enlist_thread(ops);
     (void)ops_bounce_init(); /* before open secrets can have taken the memory */
-    if (data)
-        serve(ops, data);
+    unsigned left = serve(ops, data);
     ops_bounce_done();
     if (id)
         atomic_store(id, 0);
-    if (atomic_fetch_sub(&ops->serving, 1) == 1 && (atomic_load(&ops->closed) || !data))
+    if (left == 0 && atomic_load(&ops->closed))
         ops->conf.unmounted(ops->conf.arg);
     return NULL;
 }
@@ -197,10 +211,11 @@ static bool take_wake_signal(struct err *err)
            err_set_errno(err, ERR_INTERNAL, "signal for the threads");
 }
 
+/* As many as there shall be: those that have not come to rest since a freeze began go on. */
 static bool start_threads(struct ops *ops, struct err *err)
 {
-    atomic_store(&ops->serving, ops->conf.threads);
-    for (unsigned i = 0; i < ops->conf.threads; i++)
+    unsigned before = atomic_exchange(&ops->serving, ops->conf.threads) & ~OPS_FREEZING;
+    for (unsigned i = before; i < ops->conf.threads; i++)
         if (!thread_start(serve_main, ops, err))
             return false;
     return true;
@@ -216,18 +231,17 @@ bool ops_run(struct ops *ops, struct err *err)
 
 bool ops_freeze(struct ops *ops)
 {
-    atomic_store(&ops->freezing, true);
-    for (size_t i = 0; i < OPS_THREADS_MAX; i++) {
+    atomic_fetch_or(&ops->serving, OPS_FREEZING);
+    for (size_t i = 0; i < ARRAY_LEN(ops->threads); i++) {
         int id = atomic_load(&ops->threads[i]);
         if (id > 0)
             (void)tgkill(getpid(), id, SIGUSR1);
     }
-    return atomic_load(&ops->serving) == 0;
+    return (atomic_load(&ops->serving) & ~OPS_FREEZING) == 0;
 }
 
 bool ops_thaw(struct ops *ops, struct err *err)
 {
-    atomic_store(&ops->freezing, false);
     return start_threads(ops, err);
 }
 

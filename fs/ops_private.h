@@ -15,6 +15,7 @@
 #define REPLY_SIZE (128u * 1024u)
 
 #define OPS_THREADS_MAX 16
+#define OPS_FREEZING    0x80000000u
 
 struct invalidator;
 
@@ -22,11 +23,12 @@ struct ops {
     struct ops_conf conf;
     struct park *park;
     struct fuse_session *session;
-    bool swallow;                        /* while a synthetic FUSE_INIT is answered */
-    atomic_uint serving;                 /* threads */
-    atomic_int threads[OPS_THREADS_MAX]; /* their ids in the kernel, 0: none */
-    atomic_bool freezing; /* they shall end when they have answered what they are at */
-    atomic_bool closed;   /* by the kernel */
+    bool swallow; /* while a synthetic FUSE_INIT is answered */
+    atomic_uint
+        serving; /* threads; and OPS_FREEZING: they shall end when they have answered what they are at */
+    atomic_int threads
+        [2 * OPS_THREADS_MAX]; /* their ids in the kernel, 0: none; also of those that are ending */
+    atomic_bool closed;        /* by the kernel */
     atomic_uint_fast64_t opens, hits;
 
     struct invalidator *invalidator;

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/json.h"
@@ -71,6 +72,16 @@ static void notify_reloading(void)
     log_notify(text);
 }
 
+/* Signals that came at a bad moment. They stay pending through execve(2). */
+static void raise_later(struct renewal *renewal)
+{
+    if (renewal->stop_later)
+        kill(getpid(), SIGTERM);
+    if (renewal->reload_later)
+        kill(getpid(), SIGHUP);
+    renewal->stop_later = renewal->reload_later = false;
+}
+
 /* Back to RENEWAL_NONE. refusal->code ERR_OK: it is done. */
 static void end(struct supervisor *self, const struct err *refusal)
 {
@@ -90,6 +101,7 @@ static void end(struct supervisor *self, const struct err *refusal)
     close_fd(&renewal->back_conf_fd);
     renewal->said_len = 0;
     renewal->step = RENEWAL_NONE;
+    raise_later(renewal);
 }
 
 static bool tell(
@@ -191,18 +203,24 @@ static void refuse_trial(struct supervisor *self, const struct err *refusal)
     end(self, refusal);
 }
 
-static void on_said(void *arg, uint32_t flags)
+/* False: there is no more, for now or at all. */
+static bool read_said(struct renewal *renewal)
 {
-    struct renewal *renewal = &((struct supervisor *)arg)->renewal;
     char waste[256];
     size_t room = sizeof renewal->said - 1 - renewal->said_len;
     char *into = room > 0 ? renewal->said + renewal->said_len : waste;
-    (void)flags;
     ssize_t len = read(renewal->said_fd, into, room > 0 ? room : sizeof waste);
     if (len > 0 && room > 0)
         renewal->said_len += (size_t)len;
     if (len == 0 || (len < 0 && errno != EAGAIN && errno != EINTR))
         loop_unwatch(take_ptr(renewal->said_watch));
+    return len > 0;
+}
+
+static void on_said(void *arg, uint32_t flags)
+{
+    (void)flags;
+    (void)read_said(&((struct supervisor *)arg)->renewal);
 }
 
 static void become_trial(const struct supervisor *self, int said_fd)
@@ -271,7 +289,12 @@ void renewal_begin(struct supervisor *self, bool upgrade, bool discard, int aske
     struct err err = ERR_INIT;
     auto_fd int asker = asker_fd;
     bool may = may_ask(asker, &err);
-    if (may && (renewal->step != RENEWAL_NONE || renewal->trial > 0 || renewal->old.pid > 0))
+    bool busy = renewal->step != RENEWAL_NONE || renewal->trial > 0 || renewal->old.pid > 0;
+    if (busy && asker < 0 && self->phase == SERVING) {
+        renewal->reload_later = true; /* what is under way may have read the configuration before */
+        return;
+    }
+    if (may && busy)
         may = err_set(&err, ERR_BUSY, "a reload or an upgrade is under way already");
     else if (may && (self->phase != SERVING || self->ready_ms == 0))
         may = err_set(&err, ERR_BUSY, "no worker serves at the moment; try again");
@@ -314,10 +337,12 @@ static void on_trial_end(struct supervisor *self, int status)
     struct renewal *renewal = &self->renewal;
     struct err err = ERR_INIT;
     renewal->trial = 0;
-    if (renewal->step != RENEWAL_TRIAL)
+    if (renewal->step != RENEWAL_TRIAL) {
+        raise_later(renewal);
         return; /* it was refused before */
-    while (renewal->said_watch)
-        on_said(self, 0); /* its end is there: all writers are gone */
+    }
+    while (renewal->said_watch && read_said(renewal))
+        ; /* not to the end of the stream: it may have left a child that keeps it open */
     if (status != 0) {
         said_as_error(renewal, status, &err);
         end(self, &err);
@@ -351,6 +376,25 @@ static void on_limit(void *arg)
     }
 }
 
+bool renewal_yield(struct supervisor *self)
+{
+    struct renewal *renewal = &self->renewal;
+    struct err err = ERR_INIT;
+    renewal->reload_later = false;
+    if (renewal->step == RENEWAL_RELIEF && renewal->old.pid > 0) {
+        renewal->stop_later = true;
+        return false;
+    }
+    err_set(&err, ERR_BUSY, "sealedfs is being stopped");
+    if (renewal->step == RENEWAL_FREEZE) {
+        thaw(self);
+        end(self, &err);
+    } else if (renewal->step == RENEWAL_TRIAL) {
+        refuse_trial(self, &err);
+    }
+    return true;
+}
+
 /* -- 3 and 4: from program to program ---------------------------------------------------------- */
 
 void renewal_frozen(struct supervisor *self)
@@ -364,6 +408,7 @@ void renewal_frozen(struct supervisor *self)
     describe(self, STATE_FORWARD, &room, &state);
     add_worker(&self->worker, &state);
     state.discard = renewal->discard;
+    raise_later(renewal);
     state.conf_fd = renewal->conf_fd;
     state.back_conf_fd = self->conf->conf_fd;
     if (binary_self(&renewal->back_program_fd, &err)) {
@@ -385,6 +430,7 @@ static void go_back(struct supervisor *self, const struct err *refusal)
     add_worker(&renewal->old, &state);
     state.conf_fd = renewal->back_conf_fd;
     state.refusal = *refusal;
+    raise_later(renewal);
     (void)!execute(self->conf->argv, renewal->back_program_fd, &state, &err);
     log_err(LOG_LEVEL_ERROR, &err, "cannot go back to the old program");
 }
@@ -433,8 +479,11 @@ void renewal_reap(struct supervisor *self, pid_t pid, int status)
     struct renewal *renewal = &self->renewal;
     if (pid == renewal->trial)
         on_trial_end(self, status);
-    else if (pid == renewal->old.pid)
+    else if (pid == renewal->old.pid) {
         child_forget(&renewal->old);
+        if (renewal->step == RENEWAL_NONE)
+            raise_later(renewal);
+    }
 }
 
 void renewal_worker_died(struct supervisor *self, const char *why)

@@ -328,6 +328,8 @@ static void on_stop(void *arg, int signo)
     struct err err = ERR_INIT;
     if (self->phase == STOPPING || self->phase == DONE)
         return;
+    if (!renewal_yield(self))
+        return;
     log_notify("STOPPING=1");
     log_info("%s: stopping", strsignal(signo));
     if (self->phase == STARTING) {
@@ -390,6 +392,8 @@ bool supervisor_run(const struct supervisor_conf *conf, struct err *err)
     struct err ignored = ERR_INIT;
     for (size_t i = 0; i < conf->mount_count; i++)
         (void)!mounted_end(&conf->mounts[i], true, &ignored);
+    for (size_t i = 0; i < conf->leaving_count; i++)
+        (void)!mounted_end(&conf->leaving[i], true, &ignored);
     end_worker(&self);
     renewal_done(&self);
     loop_free(self.loop);

@@ -29,6 +29,7 @@ struct renewal {
     struct loop_timer *limit;
     struct child old; /* in RELIEF, while it lives */
     int back_program_fd, back_conf_fd;
+    bool stop_later, reload_later; /* a signal said so; it is raised anew when this is over */
 };
 
 #define RENEWAL_INIT                                                                       \
@@ -57,6 +58,8 @@ bool supervisor_watch_worker(struct supervisor *self, struct err *err) MUST_CHEC
 bool supervisor_spawn(struct supervisor *self, int predecessor_fd, struct err *err) MUST_CHECK;
 
 /* renewal.c */
+/* The daemon shall stop: what is under way is given up. False: not yet, two workers are about it; SIGTERM comes again when they are done. */
+bool renewal_yield(struct supervisor *self);
 bool renewal_prepare(struct supervisor *self, struct err *err) MUST_CHECK;
 void renewal_done(struct supervisor *self);
 /* By SIGHUP, or by an event of the worker with the connection of who asks (taken). */
