@@ -87,8 +87,8 @@ static void test_look(void **state)
             witness_answer_decode(bytes_of(out.data, len), &got, &err), &err, ERR_FORMAT, "");
 }
 
-/* Each file is a request; what is wrong with it is its name. */
-static const struct bad_input requests[] = {
+/* What is wrong with each is its name. */
+static const struct bad_input messages[] = {
     {"version-2.bin", ERR_FORMAT, "version 2"},
     {"operation-0.bin", ERR_FORMAT, "operation 0"},
     {"operation-4.bin", ERR_FORMAT, "operation 4"},
@@ -104,19 +104,28 @@ static const struct bad_input requests[] = {
     {"trailing-byte.bin", ERR_FORMAT, ""},
     {"cut.bin", ERR_FORMAT, ""},
     {"empty.bin", ERR_FORMAT, ""},
+    {"start-negative.bin", ERR_FORMAT, ""},
+    {"took-negative.bin", ERR_FORMAT, ""},
+    {"word-256.bin", ERR_FORMAT, ""},
+    {"digest-31.bin", ERR_FORMAT, ""},
+    {"answer-errno-4096.bin", ERR_FORMAT, ""},
 };
 
-static bool refuse_request(const struct secret *input, struct err *err)
+/* Neither as the one nor as the other. */
+static bool refuse(const struct secret *input, struct err *err)
 {
     static struct witness_texts texts;
     struct witness_request request;
-    return witness_request_decode(secret_bytes(input), &texts, &request, err);
+    struct witness_answer answer;
+    struct err ignored = ERR_INIT;
+    return witness_request_decode(secret_bytes(input), &texts, &request, err) ||
+           witness_answer_decode(secret_bytes(input), &answer, &ignored);
 }
 
-static void test_bad_requests(void **state)
+static void test_bad_messages(void **state)
 {
     (void)state;
-    assert_all_bad("bad/witness_message", requests, ARRAY_LEN(requests), refuse_request);
+    assert_all_bad("bad/witness_message", messages, ARRAY_LEN(messages), refuse);
 }
 
 int main(void)
@@ -125,7 +134,7 @@ int main(void)
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_look),
-        cmocka_unit_test(test_bad_requests),
+        cmocka_unit_test(test_bad_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
