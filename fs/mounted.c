@@ -68,6 +68,8 @@ bool mounted_resume(struct mounted *ret_mounted, const struct sealedfs_conf *con
     if (!resume_open(state, conf->mounts.items[mount].path, &mounted.mountpoint, &point, err))
         return err_wrap(err, "mount point");
     struct state_mount *left = find_left(state, mounted.mountpoint);
+    if (left && is_trial && !nodetable_fits(left->table_fd, err))
+        return err_wrap(err, "mount point %s", mounted.mountpoint);
     /* A trial must not touch the frame that is in use. */
     int frame_fd = left && !is_trial ? take_fd(left->frame_fd) : -1;
     if (!left && !is_trial && !mount_clear_dead(mounted.mountpoint, err)) {

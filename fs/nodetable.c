@@ -8,9 +8,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fs/nodenames.h"
 #include "fs/path.h"
 
-#define MAGIC     0x73656c6674616231u /* "selftab1" */
+#define MAGIC     0x73656c6674616232u /* "selftab2": counts up with each change of what lies where */
 #define SLOT_BITS 24
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)
 /* Deeper than any path of PATH_SIZE bytes can be. */
@@ -27,6 +28,20 @@ bool nodetable_create(int *ret_fd, struct err *err)
     if (fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
         return err_set_errno(err, ERR_INTERNAL, "seal the table of nodes");
     *ret_fd = take_fd(fd);
+    return true;
+}
+
+bool nodetable_fits(int fd, struct err *err)
+{
+    struct stat st;
+    uint64_t magic;
+    if (fstat(fd, &st) < 0 || pread(fd, &magic, sizeof magic, 0) != sizeof magic)
+        return err_set_errno(err, ERR_INTERNAL, "read the table of nodes");
+    /* 0: no worker has had it yet. */
+    if (st.st_size != sizeof(struct nodetable_data) || (magic != MAGIC && magic != 0))
+        return err_set(err, ERR_CONFIG,
+            "the running daemon keeps its files in a form that this version does not know; stop "
+            "it and start this one");
     return true;
 }
 
@@ -86,8 +101,8 @@ static bool is_sound(struct nodetable_data *table, uint32_t slot)
     struct node_record *record = &table->nodes[slot];
     if (nodetable_slot(record->id) != slot || record->id == NODE_ROOT)
         return false;
-    size_t len = strnlen(record->name, sizeof record->name);
-    return len < sizeof record->name && path_name_valid(record->name, len) &&
+    const char *name = nodenames_check(table, slot);
+    return name && path_name_valid(name, strlen(name)) &&
            (record->parent == NODE_ROOT || nodetable_find(table, record->parent));
 }
 
@@ -143,6 +158,9 @@ size_t nodetable_check(struct nodetable_data *table)
         table->node_high = NODETABLE_NODES;
     if (table->handle_high > NODETABLE_HANDLES)
         table->handle_high = NODETABLE_HANDLES;
+    for (uint32_t size = 0; size < NODETABLE_NAME_SIZES; size++)
+        if (table->name_high[size] > NODETABLE_NODES)
+            table->name_high[size] = NODETABLE_NODES;
     size_t freed = check_nodes(table);
     return freed + check_handles(table);
 }

@@ -5,8 +5,9 @@
  * record is complete before the reply that publishes it is written.
  *
  *     header      magic, generation, INIT request
- *     nodes       id (0: free), parent id, lookups, name
+ *     nodes       id (0: free), parent id, lookups, where the name is
  *     handles     fh (0: free), node id, identity of the source file, length of the plaintext
+ *     names       fs/nodenames.h
  *
  * Node id = slot + 1 in the low 24 bits and a count of the slot's uses above, so an id is never given twice; 1 is the root.
  * A successor trusts nothing in here: nodetable_check drops what is not well-formed. Callers serialise (tree's lock for nodes,
@@ -18,10 +19,12 @@
 
 #include "crypt/base/err.h"
 
-#define NODETABLE_NODES   (1u << 20)
-#define NODETABLE_HANDLES 65536u
-#define NODETABLE_INIT    256u
-#define NODE_ROOT         1u
+#define NODETABLE_NODES      (1u << 20)
+#define NODETABLE_HANDLES    65536u
+#define NODETABLE_INIT       256u
+#define NODETABLE_NAME_SIZES 5u
+#define NODETABLE_NAMES      (NODETABLE_NODES * 500ul) /* bytes; what is never touched takes none */
+#define NODE_ROOT            1u
 
 struct node_record {
     uint64_t id;
@@ -30,7 +33,7 @@ struct node_record {
     uint64_t lookups;
     uint32_t type; /* S_IFMT bits */
     uint32_t uses;
-    char name[256];
+    uint32_t name; /* fs/nodenames.h */
 };
 
 struct handle_record {
@@ -48,14 +51,18 @@ struct nodetable_data {
     uint64_t generation;                /* of the worker */
     uint32_t node_high, handle_high;    /* slots from here on were never used */
     uint64_t request_low, request_high; /* orphans.h: before this worker, and seen since */
+    uint32_t name_high[NODETABLE_NAME_SIZES];
     uint32_t init_len;
     uint8_t init[NODETABLE_INIT];
     struct node_record nodes[NODETABLE_NODES];
     struct handle_record handles[NODETABLE_HANDLES];
+    _Alignas(4096) uint8_t names[NODETABLE_NAMES];
 };
 
 /* A new table in a memfd of fixed size. */
 bool nodetable_create(int *ret_fd, struct err *err) MUST_CHECK;
+/* ERR_CONFIG unless it is a table as this version makes them: another's must not be read. Asked by the monitor, before a worker gets it. */
+bool nodetable_fits(int fd, struct err *err) MUST_CHECK;
 /* Maps it; the mapping lives as long as the process. Counts the generation up. */
 bool nodetable_map(int fd, struct nodetable_data **ret_table, struct err *err) MUST_CHECK;
 void nodetable_unmap(struct nodetable_data *table);

@@ -25,7 +25,7 @@ static uint32_t bucket_of(const struct tree *tree, uint64_t parent, const char *
 static struct node *find_child(struct tree *tree, uint64_t parent, const char *name)
 {
     for (struct node *node = tree->buckets[bucket_of(tree, parent, name)]; node; node = node->next)
-        if (node->record->parent == parent && strcmp(node->record->name, name) == 0)
+        if (node->record->parent == parent && strcmp(name_of(tree, node), name) == 0)
             return node;
     return NULL;
 }
@@ -42,7 +42,7 @@ static bool grow_buckets(struct tree *tree)
         for (struct node *node = old[i], *next; node; node = next) {
             next = node->next;
             struct node **bucket =
-                &buckets[bucket_of(tree, node->record->parent, node->record->name)];
+                &buckets[bucket_of(tree, node->record->parent, name_of(tree, node))];
             node->next = *bucket;
             *bucket = node;
         }
@@ -55,7 +55,7 @@ static void attach(struct tree *tree, struct node *node)
     if (tree->count > tree->bucket_count)
         (void)grow_buckets(tree);
     struct node **bucket =
-        &tree->buckets[bucket_of(tree, node->record->parent, node->record->name)];
+        &tree->buckets[bucket_of(tree, node->record->parent, name_of(tree, node))];
     node->next = *bucket;
     *bucket = node;
     node->detached = false;
@@ -65,7 +65,7 @@ static void detach(struct tree *tree, struct node *node)
 {
     if (node->detached || !node->parent)
         return;
-    struct node **at = &tree->buckets[bucket_of(tree, node->record->parent, node->record->name)];
+    struct node **at = &tree->buckets[bucket_of(tree, node->record->parent, name_of(tree, node))];
     while (*at != node)
         at = &(*at)->next;
     *at = node->next;
@@ -165,6 +165,7 @@ static void free_unused(struct tree *tree, struct node *node)
         detach(tree, node);
         drop_pin(tree, node);
         node->record->id = 0;
+        nodenames_drop(&tree->names, slot);
         tree->nodes[slot] = NULL;
         tree->count--;
         slots_give(&tree->slots, slot);
@@ -185,12 +186,17 @@ static struct node *node_new(
     }
     struct node_record *record = &tree->table->nodes[slot];
     uint32_t uses = record->uses + 1;
+    if (!nodenames_put(&tree->names, slot, name)) {
+        slots_give(&tree->slots, slot);
+        free(node);
+        return NULL;
+    }
     *record = (struct node_record){.parent = id_of(parent),
         .dev = pin->st.st_dev,
         .ino = pin->st.st_ino,
         .type = pin->st.st_mode & S_IFMT,
-        .uses = uses};
-    memcpy(record->name, name, strlen(name) + 1);
+        .uses = uses,
+        .name = record->name};
     __atomic_store_n(&record->id, nodetable_next_id(tree->table, slot), __ATOMIC_RELEASE);
     *node = (struct node){.parent = parent, .record = record, .open_length = -1, .detached = true};
     parent->children++;
@@ -209,35 +215,6 @@ void tree_forget(struct tree *tree, uint64_t id, uint64_t count)
         free_unused(tree, node);
     }
     pthread_mutex_unlock(&tree->lock);
-}
-
-/* -- paths ------------------------------------------------------------------------------------- */
-
-static bool path_of(const struct node *node, char *out)
-{
-    char reversed[PATH_SIZE];
-    size_t at = sizeof reversed - 1;
-    reversed[at] = '\0';
-    for (; node->parent; node = node->parent) {
-        size_t len = strlen(node->record->name);
-        if (at < len + 1)
-            return false;
-        if (reversed[at] != '\0')
-            reversed[--at] = '/';
-        at -= len;
-        memcpy(reversed + at, node->record->name, len);
-    }
-    memcpy(out, reversed + at, sizeof reversed - at);
-    return true;
-}
-
-bool tree_path(struct tree *tree, uint64_t id, char *out)
-{
-    pthread_mutex_lock(&tree->lock);
-    struct node *node = tree_find(tree, id);
-    bool done = node && path_of(node, out);
-    pthread_mutex_unlock(&tree->lock);
-    return done;
 }
 
 /* -- the monitor ------------------------------------------------------------------------------- */
@@ -310,7 +287,7 @@ static bool look_child(struct tree *tree, uint64_t parent, const char *name, uin
         *ret_pin = pin_ref(node->pin);
         return true;
     }
-    if (!path_of(dir, dir_path) || !path_join(dir_path, name, path))
+    if (!tree_path_of(tree, dir, dir_path) || !path_join(dir_path, name, path))
         return refuse(ENAMETOOLONG, "path", err);
     return true;
 }
@@ -391,7 +368,7 @@ static bool pin_one(struct tree *tree, uint64_t id, uint32_t mounts, struct pin 
     auto_pin *pin = NULL;
     pthread_mutex_lock(&tree->lock);
     const struct node *node = find_live(tree, id, err);
-    bool done = node && (path_of(node, path) || refuse(ENAMETOOLONG, "path", err));
+    bool done = node && (tree_path_of(tree, node, path) || refuse(ENAMETOOLONG, "path", err));
     pthread_mutex_unlock(&tree->lock);
     if (!done)
         return false;
@@ -547,7 +524,7 @@ static bool take_over(struct tree *tree, struct err *err)
             continue;
         node->parent = tree_find(tree, node->record->parent);
         node->parent->children++;
-        if (!find_child(tree, node->record->parent, node->record->name))
+        if (!find_child(tree, node->record->parent, name_of(tree, node)))
             attach(tree, node);
     }
     return true;
@@ -570,6 +547,7 @@ bool tree_new(const struct source *source, struct nodetable_data *table, size_t 
         return false;
     (void)nodetable_check(table);
     slots_init(&tree->slots, &table->node_high, NODETABLE_NODES);
+    nodenames_init(&tree->names, table);
     if (!source_pin(source, "", &tree->root.pin, err))
         return err_wrap(err, "source directory");
     if (!take_over(tree, err))
@@ -594,5 +572,6 @@ void tree_free(struct tree *tree)
     free(tree->nodes);
     free(tree->buckets);
     slots_done(&tree->slots);
+    nodenames_done(&tree->names);
     free(tree);
 }

@@ -54,7 +54,7 @@ static bool link_says(struct tree *tree, const struct node *turn)
     struct stat st;
     struct node *link = tree_child(tree, turn->parent, LINK);
     return link && tree_holds(tree, link, &st) && link->pin->target &&
-           strcmp(link->pin->target, turn->record->name) == 0;
+           strcmp(link->pin->target, name_of(tree, turn)) == 0;
 }
 
 bool tree_is_left_behind(struct tree *tree, uint64_t id)
@@ -64,7 +64,7 @@ bool tree_is_left_behind(struct tree *tree, uint64_t id)
     bool behind = false;
     pthread_mutex_lock(&tree->lock);
     for (const struct node *node = tree_find(tree, id); node && node->parent; node = node->parent)
-        if (is_turn(node->record->name, strlen(node->record->name)))
+        if (is_turn(name_of(tree, node), strlen(name_of(tree, node))))
             behind = !link_says(tree, node);
     pthread_mutex_unlock(&tree->lock);
     return behind && tree_path(tree, id, path) && path_now(tree->source, path, now, &err) &&

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a tree is made of, for fs/tree.c (names and pins) and fs/tree_sizes.c. */
+/* What a tree is made of, for fs/tree.c (names and pins) and fs/tree_*.c. */
 #pragma once
 
 #include <pthread.h>
 #include <stdatomic.h>
 
 #include "fs/mounts_watch.h"
-#include "fs/slots.h"
+#include "fs/nodenames.h"
 #include "fs/tree.h"
 
 struct node {
@@ -37,6 +37,7 @@ struct tree {
     struct node **buckets;
     uint32_t bucket_count;
     struct slots slots;
+    struct nodenames names;
     size_t count;
     size_t pins, pins_max;
     atomic_flag told_files; /* that descriptors have run out is in the log */
@@ -47,6 +48,12 @@ struct tree {
 static inline uint64_t id_of(const struct node *node)
 {
     return node->record->id;
+}
+
+/* Of any but the root. */
+static inline const char *name_of(const struct tree *tree, const struct node *node)
+{
+    return nodenames_get(tree->table, nodetable_slot(id_of(node)));
 }
 
 /* Under the lock. */
@@ -61,3 +68,5 @@ static inline struct node *tree_find(struct tree *tree, uint64_t id)
 bool tree_holds(struct tree *tree, struct node *node, struct stat *ret_st);
 /* Under the lock. NULL: the name is not known. */
 struct node *tree_child(struct tree *tree, const struct node *dir, const char *name);
+/* Under the lock: as tree_path. */
+bool tree_path_of(const struct tree *tree, const struct node *node, char *out);

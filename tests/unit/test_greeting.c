@@ -3,7 +3,7 @@
 
 #include "tests/unit/unit.h"
 
-static struct nodetable_data table; /* 300 MB that are never touched */
+static struct nodetable_data table; /* much, and never touched */
 
 /* FUSE_INIT as Linux 6.18 sends it: 104 bytes, flags with INIT_EXT, flags2 with HAS_RESEND. */
 static void make(uint8_t *out, uint32_t opcode, uint32_t flags, uint32_t flags2)

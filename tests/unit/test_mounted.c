@@ -4,7 +4,9 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/unit/unit.h"
 
@@ -76,6 +78,30 @@ static void test_refused(void **state)
     assert_null(mounted.mountpoint);
 }
 
+/* An upgrade that would have to read what another version wrote is refused by its trial, and changes nothing. */
+static void test_trial_refuses_another_table(void **state)
+{
+    struct conf_mount mount = {.path = mountpoint};
+    struct conf_source mirror = {.directory = source};
+    struct sealedfs_conf conf = {.mounts = {&mount, 1}, .sources = {&mirror, 1}};
+    struct mounted mounted = MOUNTED_INIT;
+    struct state resumed;
+    struct err err = ERR_INIT;
+    (void)state;
+    int table_fd = memfd_create("other", MFD_CLOEXEC);
+    assert_int_equal(ftruncate(table_fd, 4096), 0);
+    struct state_mount left = {.path = mountpoint, .fuse_fd = 0, .table_fd = table_fd, -1, -1, 0};
+    state_init(&resumed);
+    resumed.purpose = STATE_TRIAL;
+    resumed.mounts = &left;
+    resumed.mount_count = 1;
+    assert_refused(
+        mounted_resume(&mounted, &conf, 0, &resumed, &err), &err, ERR_CONFIG, "start this one");
+    assert_int_equal(left.table_fd, table_fd);
+    assert_null(mounted.mountpoint);
+    close(table_fd);
+}
+
 /* The worker of the one would be asked for the way to the other before it is there. */
 static void test_nested(void **state)
 {
@@ -95,6 +121,7 @@ static void test_nested(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_prepare),
-        cmocka_unit_test(test_refused), cmocka_unit_test(test_nested)};
+        cmocka_unit_test(test_refused), cmocka_unit_test(test_nested),
+        cmocka_unit_test(test_trial_refuses_another_table)};
     return cmocka_run_group_tests(tests, start, end);
 }

@@ -5,6 +5,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "fs/nodenames.h"
 #include "tests/unit/unit.h"
 
 static struct nodetable_data *fresh(void)
@@ -25,7 +26,10 @@ static struct node_record *put(
     record->uses++;
     record->id = nodetable_next_id(table, slot);
     record->parent = parent;
-    snprintf(record->name, sizeof record->name, "%s", name);
+    struct nodenames names;
+    nodenames_init(&names, table);
+    assert_true(nodenames_put(&names, slot, name));
+    nodenames_done(&names);
     if (table->node_high <= slot)
         table->node_high = slot + 1;
     return record;
@@ -60,6 +64,30 @@ static void test_size_is_sealed(void **state)
     close(fd);
     fd = memfd_create("short", MFD_CLOEXEC);
     assert_refused(nodetable_map(fd, &table, &err), &err, ERR_INTERNAL, "wrong size");
+    close(fd);
+}
+
+/* What an older or newer sealedfs left behind is not for this one. */
+static void test_other_layouts_do_not_fit(void **state)
+{
+    struct nodetable_data *table;
+    struct err err = ERR_INIT;
+    uint64_t magic = 0;
+    int fd;
+    (void)state;
+    assert_done(nodetable_create(&fd, &err), &err);
+    assert_done(nodetable_fits(fd, &err), &err); /* nobody has used it yet */
+    assert_done(nodetable_map(fd, &table, &err), &err);
+    assert_done(nodetable_fits(fd, &err), &err);
+    magic = table->magic++;
+    assert_refused(nodetable_fits(fd, &err), &err, ERR_CONFIG, "stop it and start this one");
+    nodetable_unmap(table);
+    close(fd);
+    fd = memfd_create("other", MFD_CLOEXEC);
+    assert_refused(nodetable_fits(fd, &err), &err, ERR_INTERNAL, "table of nodes");
+    assert_int_equal(write(fd, &magic, sizeof magic), sizeof magic);
+    assert_int_equal(ftruncate(fd, sizeof *table - 4096), 0);
+    assert_refused(nodetable_fits(fd, &err), &err, ERR_CONFIG, "stop it and start this one");
     close(fd);
 }
 
@@ -105,7 +133,7 @@ static void test_check_frees_what_is_not(void **state)
     put(table, 4, NODE_ROOT, "x/y");
     put(table, 5, NODE_ROOT, "..");
     put(table, 6, NODE_ROOT, "");
-    memset(put(table, 7, NODE_ROOT, "x")->name, 'x', sizeof table->nodes[7].name);
+    put(table, 7, NODE_ROOT, "x")->name = UINT32_MAX;
     put(table, 8, NODE_ROOT, "misplaced")->id += 1;
     put(table, 9, NODE_ROOT, "root")->id = NODE_ROOT;
     uint64_t good = put(table, 10, NODE_ROOT, "good")->id;
@@ -125,16 +153,21 @@ static void test_check_bounds(void **state)
     (void)state;
     table->handle_high = UINT32_MAX;
     table->init_len = UINT32_MAX;
+    for (uint32_t size = 0; size < NODETABLE_NAME_SIZES; size++)
+        table->name_high[size] = UINT32_MAX;
     assert_int_equal(nodetable_check(table), 0);
     assert_int_equal(table->handle_high, NODETABLE_HANDLES);
     assert_int_equal(table->init_len, 0);
+    for (uint32_t size = 0; size < NODETABLE_NAME_SIZES; size++)
+        assert_int_equal(table->name_high[size], NODETABLE_NODES);
     nodetable_unmap(table);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_generation_survives),
-        cmocka_unit_test(test_size_is_sealed), cmocka_unit_test(test_ids_are_never_given_twice),
+        cmocka_unit_test(test_size_is_sealed), cmocka_unit_test(test_other_layouts_do_not_fit),
+        cmocka_unit_test(test_ids_are_never_given_twice),
         cmocka_unit_test(test_check_keeps_what_is_sound),
         cmocka_unit_test(test_check_frees_what_is_not), cmocka_unit_test(test_check_bounds)};
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,7 +7,7 @@
 
 #include "tests/unit/unit.h"
 
-static struct nodetable_data table; /* 300 MB that are never touched */
+static struct nodetable_data table; /* much, and never touched */
 
 static void note(uint64_t unique)
 {
