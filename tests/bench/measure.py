@@ -9,24 +9,11 @@ import statistics
 import subprocess
 import time
 
+from figures import note, say
+
 E = os.environ
 MOUNT, ROUNDS = E["MNT"], int(E["ROUNDS"])
 PIDS = {name: int(pid) for name, pid in (item.split("=") for item in E["PIDS"].split())}
-out = open(E["OUT"], "w")
-
-
-def say(figure, value, unit, against=None, what="", aim=None):
-    row = {"figure": figure, "value": round(value, 2), "unit": unit}
-    text = f"{figure:<44}{value:>10.2f} {unit:<4}"
-    if against:
-        row |= {"against": round(against, 2), "against_what": what, "ratio": round(value / against, 3)}
-        text += f"{against:>10.2f} {unit:<4}{value / against:>7.2f} x"
-    if aim:
-        row |= {"aim": aim, "met": (value / against if against else value) <= aim}
-        text += f"   aim {aim:g}{'' if row['met'] else '  MISSED'}"
-    print(f"{text}   {what}".rstrip(), flush=True)
-    out.write(json.dumps(row) + "\n")
-    out.flush()
 
 
 def run(*words):
@@ -94,8 +81,7 @@ def machine():
                    "libtss2-esys-3.0.2-0", "swtpm").rstrip(", ")
     version = run(E["BIN"] + "/sealedfs", "--version").split()[-1]
     print(f"sealedfs {version}; {versions}\n", flush=True)
-    out.write(json.dumps({"cpus": len(cpu), "cpu": cpu[0], "kernel": platform.release(), "load": os.getloadavg()[0],
-                          "versions": versions}) + "\n")
+    note({"cpus": len(cpu), "cpu": cpu[0], "kernel": platform.release(), "load": os.getloadavg()[0], "versions": versions})
 
 
 def first_reads():

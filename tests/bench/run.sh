@@ -46,4 +46,4 @@ for kind in off audited ruled; do
 done
 for program in sealed sealedfs sealed-attestd sealed-kbs; do strip -o "$DIR/$program.stripped" "$BIN/$program"; done
 on_exit "umount -l $MNT"
-PIDS="attestd=$PID_attestd kbs-front=$PID_kbs" /usr/bin/python3 "$HERE/../bench/measure.py"
+PIDS="attestd=$PID_attestd kbs-front=$PID_kbs" /usr/bin/python3 -B "$HERE/../bench/measure.py"
