@@ -24,22 +24,26 @@ cp "$(command -v busybox)" "$ROOTFS/bin/busybox"
 for tool in sh cat id ls tail touch umount mount readlink; do ln -s busybox "$ROOTFS/bin/$tool"; done
 : >"$ROOTFS/etc/password"
 
-# Cgroups on a cgroup2 of our own: so it is the same whatever this machine has mounted (v1, v2, or both, which crun does not take).
-mount -t cgroup2 cgroup2 /sys/fs/cgroup || skip "needs cgroup2 in the kernel"
-POD=/sys/fs/cgroup/sealed-it-$$
-on_exit "wait_for 10 'the cgroups to be empty' remove_cgroups"
-remove_cgroups() { ! find "$POD" -depth -type d -exec rmdir {} \; 2>&1 | grep -q busy; }
+own_cgroup
+# crun does not take v1 and v2 beside each other: without a cgroup2 of our own it shall see neither.
+[ "$CGROUP_KIND" = v2 ] || mount -t tmpfs tmpfs /sys/fs/cgroup
+# enter_cgroup NAME: this very process.
+enter_cgroup() {
+    [ "$CGROUP_KIND" = v2 ] || return 0
+    mkdir -p "$CGROUP/pod-$1/container-$1"
+    echo "$BASHPID" >"$CGROUP/pod-$1/container-$1/cgroup.procs"
+}
 
 ALLOWED=10001 REFUSED=10002
 declare -A UID_OF=([allowed]=$ALLOWED [refused]=$REFUSED [root]=0)
 # container NAME SOURCE:TARGET… -- COMMAND…: started in the background, output in $DIR/NAME.log
 container() {
-    local name=$1 uid=${UID_OF[$1]} group=$POD/pod-$1/container-$1; shift
-    mkdir -p "$DIR/bundle-$name" "$group"
+    local name=$1 uid=${UID_OF[$1]}; shift
+    mkdir -p "$DIR/bundle-$name"
     python3 "$HERE/containers.py" "$ROOTFS" "$name" "$uid" "$@" >"$DIR/bundle-$name/config.json"
     on_exit "crun --root $DIR/crun delete --force $name-$$"
     (
-        echo "$BASHPID" >"$group/cgroup.procs"
+        enter_cgroup "$name"
         exec crun --root "$DIR/crun" --cgroup-manager=disabled run --detach --bundle "$DIR/bundle-$name" "$name-$$" >>"$DIR/$name.log" 2>&1
     ) || die "crun run $name"
 }
@@ -47,7 +51,7 @@ container() {
 inside() {
     local name=$1; shift
     (
-        echo "$BASHPID" >"$POD/pod-$name/container-$name/cgroup.procs"
+        enter_cgroup "$name"
         exec crun --root "$DIR/crun" --cgroup-manager=disabled exec --user "${UID_OF[$name]}:${UID_OF[$name]}" "$name-$$" "$@"
     )
 }
@@ -67,7 +71,7 @@ container refused "$MNT:/sealed" "$SHARED:/host" "$MNT/password:/etc/password" -
 inner=$(sed -n 's/.*"pid" *: *\([0-9]*\).*/\1/p' <<<"$(crun --root "$DIR/crun" state "allowed-$$")")
 equal "a container's user" "$ALLOWED" "$(awk '/^Uid:/ {print $2}' "/proc/$inner/status")"
 equal "its capabilities" "0000000000000000 0000000000000000" "$(awk '/^Cap(Eff|Bnd)/ {printf "%s%s", sep, $2; sep=" "}' "/proc/$inner/status")"
-check "its cgroup" grep -q "^0::.*/pod-allowed/container-allowed$" "/proc/$inner/cgroup"
+[ "$CGROUP_KIND" != v2 ] || check "its cgroup" grep -q "^0::.*/pod-allowed/container-allowed$" "/proc/$inner/cgroup"
 
 equal "the allowed one reads" first "$(inside allowed cat /sealed/password)"
 equal "an ordinary file too" plain "$(inside allowed cat /sealed/plain)"
@@ -122,7 +126,13 @@ equal "a new mount reaches the container" "a letter" "$(inside allowed cat /host
 refused "with the same rights" "Permission denied" inside refused cat /host/sealed/letter
 refused "one that was bound itself stays dead" "not connected" inside allowed cat /sealed/letter
 
-# Now modes let everybody in, and rules say which container may: known by its cgroup, whatever user it runs as.
+# Now modes let everybody in, and rules say which container may: known by its cgroup, whatever user it runs as; where there is none, by that.
+if [ "$CGROUP_KIND" = v2 ]; then
+    CALLER="cgroup = /sealed-it-$$/pod-allowed/*"
+else
+    CALLER="user = $ALLOWED"
+    left_out "a container that is known by its cgroup, here it is by its user: $CGROUP_WHY"
+fi
 stop fs
 chmod 0555 "$SRC"
 chmod 0444 "$SRC"/*
@@ -130,7 +140,7 @@ cat >"$DIR/rules.conf" <<CONF
 [rule:allowed-container]
 verdict = allow
 path = $MNT/password
-cgroup = /sealed-it-$$/pod-allowed/*
+$CALLER
 [rule:whatever-was-forgotten]
 verdict = deny
 CONF

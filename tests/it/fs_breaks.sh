@@ -83,17 +83,23 @@ equal "a monitor that is stopped delays no warm read" warm "$(show warm)"
 check "what needs it waits, and goes on" breaks waits "$MNT/cold2" cold2 "kill -CONT $PID_fs"
 equal "nobody was replaced" "$worker" "$(worker_pid)"
 
-mount -t cgroup2 cgroup2 /sys/fs/cgroup || skip "needs cgroup2 in the kernel"
-FROZEN=/sys/fs/cgroup/sealed-it-$$
-mkdir "$FROZEN"
-on_exit 'wait_for 10 "the cgroup to be empty" rmdir "$FROZEN"'
-on_exit 'echo 0 >"$FROZEN/cgroup.freeze"'
-for pid in "$PID_fs" "$worker"; do echo "$pid" >"$FROZEN/cgroup.procs"; done
-echo 1 >"$FROZEN/cgroup.freeze"
-wait_for 10 "the cgroup to be frozen" grep -qx 'frozen 1' "$FROZEN/cgroup.events"
-check "readers of frozen daemons wait, and read on" breaks waits "$MNT/cold3" cold3 "echo 0 >$FROZEN/cgroup.freeze"
-equal "nobody was replaced by that either" "$worker" "$(worker_pid)"
-for pid in "$PID_fs" "$worker"; do echo "$pid" >/sys/fs/cgroup/cgroup.procs; done
+# frozen SWITCH FREEZE THAW STATE TEXT: by what is written to SWITCH; STATE has the line TEXT when all stand still.
+frozen() {
+    local switch=$CGROUP/$1 freeze=$2 thaw=$3 pid
+    on_exit "echo $thaw >$switch"
+    for pid in "$PID_fs" "$worker"; do echo "$pid" >"$CGROUP/cgroup.procs"; done
+    echo "$freeze" >"$switch"
+    wait_for 10 "the cgroup to be frozen" grep -qx "$5" "$CGROUP/$4"
+    check "readers of frozen daemons wait, and read on ($CGROUP_KIND)" breaks waits "$MNT/cold3" cold3 "echo $thaw >$switch"
+    equal "nobody was replaced by that either" "$worker" "$(worker_pid)"
+    for pid in "$PID_fs" "$worker"; do echo "$pid" >"${CGROUP%/*}/cgroup.procs"; done
+}
+own_cgroup
+case $CGROUP_KIND in
+v2) frozen cgroup.freeze 1 0 cgroup.events 'frozen 1' ;;
+freezer) frozen freezer.state FROZEN THAWED freezer.state FROZEN ;;
+none) left_out "daemons that the cgroup freezer stops: $CGROUP_WHY" ;;
+esac
 stop fs
 
 # -- ten thousand opens wait

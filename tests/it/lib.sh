@@ -125,6 +125,30 @@ stop_pid() { # TERM, a bounded wait, KILL
 }
 stop() { local var="PID_$1"; stop_pid "${!var}"; }
 
+# own_cgroup: a control group for this test, in CGROUP, and of which kind in CGROUP_KIND: v2 (a cgroup2 of our own on /sys/fs/cgroup, which is the
+# same whatever this machine has there: v1, v2 or both), freezer (v1, where there is no cgroup2) or none, with CGROUP_WHY. Needs a mount namespace of
+# its own. SEALED_CGROUP=freezer or none leaves out what stands before.
+own_cgroup() {
+    local wanted=${SEALED_CGROUP:-v2} freezer
+    CGROUP='' CGROUP_KIND=none CGROUP_WHY="this machine lets the test make no control group"
+    freezer=$(awk '$3 == "cgroup" && $4 ~ /(^|,)freezer(,|$)/ { print $2; exit }' /proc/self/mounts)
+    if [ "$wanted" = v2 ] && mount -t cgroup2 cgroup2 /sys/fs/cgroup 2>/dev/null; then
+        if try_cgroup /sys/fs/cgroup; then CGROUP_KIND=v2; return 0; fi
+        umount /sys/fs/cgroup
+    fi
+    [ "$wanted" = none ] || [ -z "$freezer" ] || ! try_cgroup "$freezer" || CGROUP_KIND=freezer
+}
+# A process can be put there, and back.
+try_cgroup() {
+    mkdir "$1/sealed-it-$$" 2>/dev/null || return 1
+    CGROUP=$1/sealed-it-$$
+    on_exit "wait_for 10 'the cgroups to be empty' remove_cgroups '$CGROUP'"
+    # shellcheck disable=SC2016  # expanded by that shell
+    sh -c 'echo $$ >"$1/cgroup.procs"' sh "$CGROUP" 2>/dev/null || { CGROUP=''; return 1; }
+}
+remove_cgroups() { ! find "$1" -depth -type d -exec rmdir {} \; 2>&1 | grep -q busy; }
+left_out() { echo "left out: $*"; }
+
 # The users that DESIGN names. They are made once and stay for the other tests of this machine, which run at the same time.
 ensure_user() { # NAME [GROUP]
     (
