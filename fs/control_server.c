@@ -213,21 +213,28 @@ static bool describe_mounts(const struct worker *worker, json_t **ret_list, stru
 }
 
 /* The sums over all mounts, and each by itself. */
-static bool worker_describe(const struct worker *worker, json_t **ret_json, struct err *err)
+static bool worker_describe(struct worker *worker, json_t **ret_json, struct err *err)
 {
+    static const char *const policies[] = {
+        [AUDIT_OFF] = "off", [AUDIT_BEST_EFFORT] = "best-effort", [AUDIT_REQUIRED] = "required"};
     struct worker_status status;
+    struct err why = ERR_INIT;
+    bool healthy = worker_healthy(worker, &why);
     auto_json *mounts = NULL;
     worker_status(worker, &status);
     if (!describe_mounts(worker, &mounts, err))
         return false;
-    return json_build(ret_json, err, "{s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O}",
-        "mountpoint", status.mountpoint, "generation", (json_int_t)status.generation, "up_ms",
+    return json_build(ret_json, err,
+        "{s:s?,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:b,s:s,s:s,s:I}", "mountpoint",
+        status.mountpoint, "generation", (json_int_t)status.generation, "up_ms",
         (json_int_t)status.up_ms, "nodes", (json_int_t)status.nodes, "handles",
         (json_int_t)status.handles, "parked", (json_int_t)status.parked, "flights",
         (json_int_t)status.flights, "secrets", (json_int_t)status.secrets, "secret_bytes",
         (json_int_t)status.secret_bytes, "opens", (json_int_t)status.opens, "hits",
         (json_int_t)status.hits, "resolved", (json_int_t)status.resolved, "refused",
-        (json_int_t)status.refused, "mounts", mounts);
+        (json_int_t)status.refused, "mounts", mounts, "healthy", healthy, "unhealthy_because",
+        healthy ? "" : why.message, "audit", policies[status.audit], "audit_lost",
+        (json_int_t)status.audit_lost);
 }
 
 static bool answer_status(struct peer *peer, struct err *err)

@@ -16,6 +16,7 @@
 #include "fs/monitor_client.h"
 #include "fs/refusals.h"
 #include "fs/served.h"
+#include "fs/witness.h"
 #include "fs/stamps.h"
 
 /* Descriptors kept on source files; fewer when the process may not have many. */
@@ -80,6 +81,7 @@ void worker_status(const struct worker *worker, struct worker_status *ret_status
         cache_stats(custody_cache(worker->custody), &status.secrets, &status.secret_bytes);
     if (worker->gate)
         status.audit_lost = gate_lost(worker->gate);
+    status.audit = witness_policy(worker->conf.conf);
     *ret_status = status;
 }
 

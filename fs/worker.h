@@ -39,6 +39,7 @@ struct worker_status {
     size_t secrets;        /* plaintexts kept */
     size_t secret_bytes;
     uint64_t opens, hits, resolved, refused;
+    int audit;           /* enum conf_audit, as it is: what has nowhere to go is off */
     uint64_t audit_lost; /* records that no sink took */
 };
 

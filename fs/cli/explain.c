@@ -100,37 +100,71 @@ static bool run_explain(const void *options, char **operands, int operand_count,
     return args->json ? tool_print_json(explanation, err) : print_explanation(explanation, err);
 }
 
+static long long count(const json_t *object, const char *name)
+{
+    return (long long)number(object, name);
+}
+
+static bool print_broker(const json_t *broker, struct err *err)
+{
+    char expires[CLOCK_TEXT_SIZE];
+    const char *name = member(broker, "name"), *url = member(broker, "url");
+    bool token = json_is_true(json_object_get(broker, "token"));
+    clock_rfc3339(number(broker, "token_expires_at"), expires);
+    return tool_printf(err,
+        "key broker: %s%s%s\ntoken:      %s%s\nhandshakes: %lld done, %lld failed\nfetches:    "
+        "%lld\n",
+        name, *name ? " " : "", *url ? url : "none configured", token ? "good until " : "none",
+        token ? expires : "", count(broker, "handshakes"), count(broker, "handshakes_failed"),
+        count(broker, "fetches"));
+}
+
+static bool print_opens(const json_t *of, struct err *err)
+{
+    return tool_printf(err,
+        "opens:      %lld (%lld from memory, %lld resolved, %lld refused, %lld waiting)\n",
+        count(of, "opens"), count(of, "hits"), count(of, "resolved"), count(of, "refused"),
+        count(of, "parked"));
+}
+
+static bool print_mount(const json_t *mount, struct err *err)
+{
+    return tool_printf(err, "mount:      %s (worker %lld, %lld files known, %lld open)\n",
+               member(mount, "mountpoint"), count(mount, "generation"), count(mount, "nodes"),
+               count(mount, "handles")) &&
+           print_opens(mount, err);
+}
+
+static bool print_filesystem(const json_t *filesystem, struct err *err)
+{
+    const json_t *mounts = json_object_get(filesystem, "mounts");
+    bool healthy = json_is_true(json_object_get(filesystem, "healthy"));
+    for (size_t i = 0; i < json_array_size(mounts); i++)
+        if (!print_mount(json_array_get(mounts, i), err))
+            return false;
+    return tool_printf(err,
+        "secrets:    %lld in memory, %lld bytes\n"
+        "audit:      %s, %lld records lost\n"
+        "health:     %s%s\n",
+        count(filesystem, "secrets"), count(filesystem, "secret_bytes"),
+        member(filesystem, "audit"), count(filesystem, "audit_lost"),
+        healthy ? "secrets can be served" : "secrets cannot be served: ",
+        healthy ? "" : member(filesystem, "unhealthy_because"));
+}
+
 static bool print_status(const json_t *status, struct err *err)
 {
     const json_t *filesystem = json_object_get(status, "filesystem");
-    char expires[CLOCK_TEXT_SIZE];
-    clock_rfc3339(number(status, "token_expires_at"), expires);
-    bool token = json_is_true(json_object_get(status, "token"));
-    if (!tool_printf(err,
-            "key broker: %s\ntoken:      %s%s\nhandshakes: %lld done, %lld failed\nfetches:    "
-            "%lld\n",
-            member(status, "url")[0] ? member(status, "url") : "none configured",
-            token ? "good until " : "none", token ? expires : "",
-            (long long)number(status, "handshakes"), (long long)number(status, "handshakes_failed"),
-            (long long)number(status, "fetches")))
+    const json_t *brokers = json_object_get(status, "brokers");
+    if (!print_broker(status, err))
         return false;
+    for (size_t i = 0; i < json_array_size(brokers); i++)
+        if (!print_broker(json_array_get(brokers, i), err))
+            return false;
     if (number(status, "landlock") == 0 &&
         !tool_printf(err, "sandbox:    without Landlock, which this kernel does not have\n"))
         return false;
-    if (!filesystem)
-        return true;
-    const json_t *mounts = json_object_get(filesystem, "mounts");
-    for (size_t i = 0; i < json_array_size(mounts); i++)
-        if (!tool_printf(err, "mount:      %s\n", member(json_array_get(mounts, i), "mountpoint")))
-            return false;
-    return tool_printf(err,
-        "opens:      %lld (%lld from memory, %lld resolved, %lld refused, "
-        "%lld waiting)\n"
-        "secrets:    %lld in memory, %lld bytes\n",
-        (long long)number(filesystem, "opens"), (long long)number(filesystem, "hits"),
-        (long long)number(filesystem, "resolved"), (long long)number(filesystem, "refused"),
-        (long long)number(filesystem, "parked"), (long long)number(filesystem, "secrets"),
-        (long long)number(filesystem, "secret_bytes"));
+    return !filesystem || print_filesystem(filesystem, err);
 }
 
 static bool run_status(const void *options, char **operands, int operand_count, struct err *err)
@@ -179,7 +213,7 @@ const struct cli_command tool_explain = {
 const struct cli_command tool_status = {
     .name = "status",
     .operands = "",
-    .summary = "show the agent's token, mount and counters",
+    .summary = "show the agent's brokers, tokens and mounts, the audit, and its health",
     .options = show_options,
     .option_count = ARRAY_LEN(show_options),
     .args_size = sizeof(struct agent_args),

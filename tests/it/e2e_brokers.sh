@@ -55,6 +55,9 @@ check "with an empty environment" bash -c "! grep -vE '^(PATH|PWD|_|OLDPWD|SHLVL
 open_fails nowhere EIO
 check "explain names host and remedy" sh -c "'$BIN/sealed' explain '$MNT/nowhere' | grep -q 'host = evil.example'"
 open_fails signed-there EKEYREJECTED
+for line in "^key broker: https://" "^key broker: other $OTHER\$" "^mount: *$MNT (worker 1, " "^opens: " "^audit: *off, 0 records lost\$" "^health: *secrets can be served\$"; do
+    check "status for people: $line" sh -c '"$1" status | grep -q "$2"' sh "$BIN/sealed" "$line"
+done
 equal "status tells of both" "other $OTHER true" "$(sealed_stat '.brokers[0] | "\(.name) \(.url) \(.token)"')"
 
 # Each token is its own: without the first broker the second still gives (the signer's key is kept), and the other way round.
