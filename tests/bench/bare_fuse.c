@@ -1,16 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bare_fuse MOUNTPOINT TEXT: the least that a libfuse program can do for one file "secret" with the flags of a sealedfs mount (allow_other,
- * default_permissions, ro, direct_io, no caching of names and attributes, no OPENDIR state). What sealedfs is measured against.
+ * bare_fuse MOUNTPOINT TEXT direct|page: the least that a libfuse program can do for one file "secret" with the flags of a sealedfs mount
+ * (allow_other, default_permissions, ro, no caching of names and attributes, no OPENDIR state; what is opened is direct_io, or with `page`
+ * keep_cache). What sealedfs is measured against.
  */
 #define FUSE_USE_VERSION 312
 
 #include <errno.h>
 #include <fuse3/fuse_lowlevel.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
 static const char *text;
+static bool page;
 
 static struct stat attributes(fuse_ino_t node)
 {
@@ -40,7 +43,8 @@ static void op_getattr(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
 static void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
 {
     (void)node;
-    info->direct_io = 1;
+    info->direct_io = !page;
+    info->keep_cache = page;
     fuse_reply_open(req, info);
 }
 
@@ -76,9 +80,10 @@ int main(int argc, char **argv)
          flags[] = "ro,allow_other,default_permissions,nosuid,nodev,noexec";
     char *fuse_argv[] = {name, option, flags, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(3, fuse_argv);
-    if (argc != 3)
-        return fprintf(stderr, "usage: bare_fuse MOUNTPOINT TEXT\n"), 2;
+    if (argc != 4)
+        return fprintf(stderr, "usage: bare_fuse MOUNTPOINT TEXT direct|page\n"), 2;
     text = argv[2];
+    page = strcmp(argv[3], "page") == 0;
     struct fuse_session *session = fuse_session_new(&args, &operations, sizeof operations, NULL);
     struct fuse_loop_config *config = fuse_loop_cfg_create();
     if (!session || fuse_set_signal_handlers(session) < 0 ||

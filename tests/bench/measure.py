@@ -119,13 +119,22 @@ def second_reads():
     say("second, different secret", statistics.median(times), "ms", median_of(parts, "keepalive_get"), "one keep-alive GET", 1.3)
 
 
+def opens(path, count):
+    """Median and 99th percentile of open+read+close, in microseconds."""
+    return [float(word) for word in run(E["TESTBIN"] + "/bench_open", path, str(count)).split()[:2]]
+
+
 def warm_reads():
-    ours, bare = [], []
+    paths = {"direct": MOUNT + "/local", "bare direct": E["DIR"] + "/bare-direct/secret",
+             "page": E["DIR"] + "/gate-page/secret", "bare page": E["DIR"] + "/bare-page/secret"}
+    times = {kind: [] for kind in paths}
     read("local")
-    for _ in range(ROUNDS):
-        for times, path in ((ours, MOUNT + "/local"), (bare, E["DIR"] + "/bare/secret")):
-            times.append(float(run(E["TESTBIN"] + "/bench_open", path, "2000").split()[0]))
-    say("warm open+read+close", statistics.median(ours), "us", statistics.median(bare), "a bare libfuse program", 1.5)
+    for turn in range(ROUNDS):
+        for kind in sorted(paths, reverse=turn % 2 == 1):
+            times[kind].append(opens(paths[kind], 2000)[0])
+    middle = {kind: statistics.median(rows) for kind, rows in times.items()}
+    say("warm open+read+close, direct", middle["direct"], "us", middle["bare direct"], "a bare libfuse program", 1.5)
+    say("warm open+read+close, cache = page", middle["page"], "us", middle["bare page"], "the same with keep_cache", 1.5)
 
 
 def gate():
@@ -137,6 +146,75 @@ def gate():
     off, audited, ruled = (statistics.median(times[kind]) for kind in kinds)
     say("warm open+read+close, recorded", audited, "us", off, "not recorded", 1.15)
     say("rules by cgroup and executable", ruled - off, "us", aim=20)
+
+
+def peers():
+    """Who has or had (for a minute) a connection to the broker."""
+    port = f":{int(E['URL'].rsplit(':', 1)[1]):04X}"
+    rows = (line.split() for line in open("/proc/net/tcp"))
+    return {row[1] for row in rows if row[2].endswith(port)} | {row[2] for row in rows if row[1].endswith(port)}
+
+
+def crowd():
+    ours, bare, handshakes, connections = [], [], [], []
+    for _ in range(ROUNDS):
+        process = mount()
+        before = peers()
+        ours.append(float(run(E["TESTBIN"] + "/bench_crowd", MOUNT + "/many", "1000", "64")))
+        connections.append(len(peers() - before))
+        handshakes.append(json.loads(run(E["BIN"] + "/sealed", "status", "--json"))["handshakes"])
+        unmount(process)
+        bare.append(float(run(E["TESTBIN"] + "/bench_gets", E["URL"], E["DIR"] + "/ca.pem", E["DIR"] + "/attestd.sock",
+                              "team/many/", "1000", "8")))
+    say("1,000 cold secrets, 64 processes", statistics.median(ours), "ms", statistics.median(bare),
+        "1,000 GETs, 8 connections, kept alive; without handshake", 1.5)
+    say("  the fastest round of each", min(ours), "ms", min(bare), "the same", 1.5)
+    say("  handshakes, at most", max(handshakes), "", aim=1)
+    say("  connections, at most", max(connections), "", aim=8)
+
+
+def family(pid):
+    return [pid] + [below for child in children(pid) for below in family(child)]
+
+
+def parked():
+    return json.loads(run(E["BIN"] + "/sealed", "status", "--json"))["filesystem"]["parked"]
+
+
+def wait_until(what, true):
+    end = time.monotonic() + 60
+    while not true():
+        if time.monotonic() > end:
+            raise SystemExit(f"waited in vain for {what}")
+
+
+def hang():
+    """The same opens while the broker answers, and while it stands still and 64 others wait for it."""
+    times = {"alive": [], "hangs": []}
+    for turn in range(ROUNDS):
+        for state in sorted(times, reverse=turn % 2 == 1):
+            flush()
+            read("local")
+            if state == "alive":
+                times[state].append(opens(MOUNT + "/local", 5000))
+                continue
+            broker = family(PIDS["kbs-front"])
+            try:
+                for pid in broker:
+                    os.kill(pid, signal.SIGSTOP)
+                crowd = subprocess.Popen([E["TESTBIN"] + "/bench_crowd", MOUNT + "/many", "64", "64"], stdout=subprocess.DEVNULL)
+                wait_until("64 opens that wait", lambda: parked() == 64)
+                times[state].append(opens(MOUNT + "/local", 5000))
+            finally:
+                for pid in broker:
+                    os.kill(pid, signal.SIGCONT)
+            if crowd.wait(60) != 0:
+                raise SystemExit("those that waited got no answer")
+    for number, name, aim in ((0, "median", None), (1, "p99", 1.2)):
+        hangs, alive = (statistics.median(row[number] for row in times[state]) for state in ("hangs", "alive"))
+        say(f"warm while the broker hangs, {name}", hangs, "us", alive, "the same while it answers", aim)
+    hangs, alive = (min(row[1] for row in times[state]) for state in ("hangs", "alive"))
+    say("  p99 of the calmest round of each", hangs, "us", alive, "the same", 1.2)
 
 
 def private_mib(pid):
@@ -168,17 +246,18 @@ def sizes():
 
 
 def main():
+    chosen = E.get("FIGURES", "").split()
     try:
         machine()
-        sizes()
-        first_reads()
-        process = mount()
-        second_reads()
-        warm_reads()
-        gate()
-        unmount(process)
-        process = mount()
-        memory()
+        # Each with a new worker, but for those that mount for themselves.
+        for figure, mounts in ((sizes, False), (first_reads, False), (second_reads, True), (warm_reads, True), (gate, False),
+                               (crowd, False), (hang, True), (memory, True)):
+            if chosen and figure.__name__ not in chosen:
+                continue
+            process = mount() if mounts else None
+            figure()
+            if process:
+                unmount(process)
     finally:
         if "monitor" in PIDS:
             try:

@@ -15,11 +15,13 @@ if(CMAKE_SYSTEM_PROCESSOR STREQUAL "x86_64")
   sealed_it(sandbox)
 endif()
 
-# Figures, run by tests/bench/run.sh: the parts of a first read, each alone.
+# Figures, run by tests/bench/run.sh: the parts of a first read, each alone, and the GETs of many.
 if(NOT SEALED_SANITIZE AND NOT SEALED_FUZZ)
-  add_executable(bench_wire bench/bench_wire.c)
-  target_link_libraries(bench_wire PRIVATE kbs attest)
-  set_target_properties(bench_wire PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  foreach(program bench_wire bench_gets)
+    add_executable(${program} bench/${program}.c)
+    target_link_libraries(${program} PRIVATE kbs attest)
+    set_target_properties(${program} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  endforeach()
 endif()
 sealed_it(cli_exec)
 sealed_it(cli_doctor)

@@ -77,11 +77,13 @@ sealed_it(containers)
 sealed_it(kubernetes)
 sealed_it(install)
 
-# Figures, run by tests/bench/run.sh: a warm open here beside one of the least that libfuse can do.
+# Figures, run by tests/bench/run.sh: a warm open here beside one of the least that libfuse can do, and many cold ones at once.
 if(NOT SEALED_SANITIZE AND NOT SEALED_FUZZ)
   add_executable(bench_open bench/bench_open.c)
+  add_executable(bench_crowd bench/bench_crowd.c)
   add_executable(bare_fuse bench/bare_fuse.c)
   target_link_libraries(bench_open PRIVATE sealed_flags)
+  target_link_libraries(bench_crowd PRIVATE sealed_flags)
   target_link_libraries(bare_fuse PRIVATE sealed_flags PkgConfig::fuse3)
-  set_target_properties(bench_open bare_fuse PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+  set_target_properties(bench_open bench_crowd bare_fuse PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
