@@ -302,7 +302,10 @@ static bool op_explain(struct peer *peer, const json_t *request, int fd, struct 
     if (!id)
         worker_normal_path(server->worker, path, normal, sizeof normal);
     if (!worker_find_refusal(server->worker, id, normal, &refusal))
-        return err_set(err, ERR_NOTFOUND, "no refusal of '%.300s' is remembered (the last %d are)",
+        return err_set(err, ERR_NOTFOUND,
+            "no refusal of '%.300s' is remembered (the last %d are); what the mode of a file "
+            "refuses "
+            "is not asked here, and `sealed log` shows every open",
             id ? id : path, WORKER_REFUSALS_MAX);
     if (!server->resolver->describe(server->resolver, &state, err))
         return false;

@@ -19,6 +19,8 @@ struct gate {
     struct witness_client looks, records;
     uint16_t tag; /* of the ids that this process gives */
     atomic_uint_fast64_t last_id;
+    atomic_uint_fast64_t unwritten; /* records that were required */
+    atomic_int_fast64_t stuck_us;   /* when that last happened; 0: one was written since */
 };
 
 struct passage {
@@ -27,7 +29,8 @@ struct passage {
     uid_t uid;
     gid_t gid;
     int64_t entered_us;
-    const char *rule; /* NULL: none */
+    const char *rule;     /* NULL: none */
+    const char *resource; /* in the storage of the path; NULL: not known before it is opened */
     char path[];
 };
 
@@ -47,19 +50,15 @@ struct reason {
     struct refusal refusal; /* storage */
 };
 
-static int errno_of(const struct err *err)
-{
-    return err->sys_errno ? err->sys_errno : err_info(err->code)->sys_errno;
-}
-
-/* Those that ended for all who waited are remembered; what ended one waiter alone has only its errno. */
+/* Those that ended for all who waited are remembered; what ended one waiter alone has only its errno. (A refusal is answered with the errno of
+ * its class, whatever system call it came from.) */
 static void find_reason(
     struct gate *gate, const struct passage *passage, int sys_errno, struct reason *reason)
 {
     *reason = (struct reason){.cause = "", .ref = ""};
     if (sys_errno != 0 &&
         gate->conf.find_refusal(gate->conf.arg, passage->path, &reason->refusal) &&
-        errno_of(&reason->refusal.err) == sys_errno) {
+        err_info(reason->refusal.err.code)->sys_errno == sys_errno) {
         memcpy(reason->id, reason->refusal.id, sizeof reason->id);
         reason->cause = err_info(reason->refusal.err.code)->name;
         reason->ref = reason->refusal.err.ref;
@@ -89,21 +88,21 @@ static enum audit_verdict verdict_of(const struct gate_outcome *outcome)
 }
 
 /* False: it must be written, and is not. */
-static bool send_record(struct gate *gate, const struct audit_record *record)
+static bool send_record(struct gate *gate, const struct audit_record *record, struct err *err)
 {
-    struct err err = ERR_INIT;
     if (gate->policy != AUDIT_REQUIRED) {
         witness_record_soon(&gate->records, record);
         return true;
     }
-    if (witness_record(&gate->records, record, GATE_RECORD_MS, &err))
-        return true;
-    log_err(LOG_LEVEL_DEBUG, &err, "%s", record->path);
-    return false;
+    bool written = witness_record(&gate->records, record, GATE_RECORD_MS, err);
+    atomic_store(&gate->stuck_us, written ? 0 : now_us(CLOCK_MONOTONIC));
+    if (!written)
+        atomic_fetch_add(&gate->unwritten, 1);
+    return written;
 }
 
 static bool put_record(struct gate *gate, const struct passage *passage,
-    const struct gate_outcome *outcome, const struct reason *reason)
+    const struct gate_outcome *outcome, const struct reason *reason, struct err *err)
 {
     const struct caller *caller = passage->caller;
     const struct audit_record record = {.time_us = now_us(CLOCK_REALTIME),
@@ -121,10 +120,12 @@ static bool put_record(struct gate *gate, const struct passage *passage,
         .cgroup = caller ? caller->cgroup : "",
         .exe = caller ? caller->exe : "",
         .path = passage->path,
-        .resource = outcome->resource ? outcome->resource : "",
+        .resource = outcome->resource   ? outcome->resource
+                    : passage->resource ? passage->resource
+                                        : "",
         .version = outcome->version ? outcome->version : "",
         .ref = reason->ref};
-    return send_record(gate, &record);
+    return send_record(gate, &record, err);
 }
 
 /* -- who, and may he ---------------------------------------------------------------------------- */
@@ -132,7 +133,8 @@ static bool put_record(struct gate *gate, const struct passage *passage,
 static struct passage *passage_new(const struct gate_asked *asked)
 {
     size_t len = strlen(asked->path) + 1;
-    struct passage *passage = calloc(1, sizeof *passage + len);
+    size_t name_len = asked->resource ? strlen(asked->resource) + 1 : 0;
+    struct passage *passage = calloc(1, sizeof *passage + len + name_len);
     if (!passage)
         return NULL;
     *passage = (struct passage){.tid = asked->tid,
@@ -140,6 +142,8 @@ static struct passage *passage_new(const struct gate_asked *asked)
         .gid = asked->gid,
         .entered_us = now_us(CLOCK_MONOTONIC)};
     memcpy(passage->path, asked->path, len);
+    if (asked->resource)
+        passage->resource = memcpy(passage->path + len, asked->resource, name_len);
     return passage;
 }
 
@@ -217,7 +221,7 @@ static int refuse(struct gate *gate, const struct passage *passage)
     describe(passage, &err);
     gate->conf.refused(gate->conf.arg, passage->path, &err, reason.id);
     if (gate->policy != AUDIT_OFF)
-        (void)put_record(gate, passage, &outcome, &reason);
+        (void)put_record(gate, passage, &outcome, &reason, &err);
     return EACCES;
 }
 
@@ -246,15 +250,28 @@ int gate_leave(struct gate *gate, struct passage *passage, const struct gate_out
 {
     AUTO(passage_drop) struct passage *owned = passage;
     struct reason reason;
+    struct err cause = ERR_INIT, err = ERR_INIT;
+    char id[WORKER_ID_SIZE];
     if (!owned)
         return 0;
     find_reason(gate, owned, outcome->sys_errno, &reason);
-    return put_record(gate, owned, outcome, &reason) || outcome->sys_errno ? 0 : EIO;
+    if (put_record(gate, owned, outcome, &reason, &cause) || outcome->sys_errno)
+        return 0;
+    err_set(&err, ERR_IO, "its record could not be written, and audit.policy is required: %.400s",
+        cause.message);
+    gate->conf.refused(gate->conf.arg, owned->path, &err, id);
+    return EIO;
 }
 
 uint64_t gate_lost(struct gate *gate)
 {
-    return witness_lost(&gate->records);
+    return witness_lost(&gate->records) + atomic_load(&gate->unwritten);
+}
+
+bool gate_stuck(struct gate *gate)
+{
+    int64_t since = atomic_load(&gate->stuck_us);
+    return since != 0 && now_us(CLOCK_MONOTONIC) - since < GATE_STUCK_MS * INT64_C(1000);
 }
 
 /* -- life --------------------------------------------------------------------------------------- */

@@ -15,6 +15,8 @@
 
 /* What a record that must be written may take in all. */
 #define GATE_RECORD_MS 2000
+/* So long a record that could not be written counts, when nobody has tried another. */
+#define GATE_STUCK_MS 60000
 
 struct gate;
 struct passage; /* an open that was let in, and shall be recorded */
@@ -23,7 +25,7 @@ struct gate_conf {
     const struct sealedfs_conf *conf;
     struct monitor_client *monitor;
     size_t callers; /* threads that are remembered */
-    /* A rule refused: remember it for `sealed explain`, say it in the log. The id is for the record. */
+    /* A rule refused, or a record that must be written was not: remember it for `sealed explain`, say it in the log. The id is for the record. */
     void (*refused)(
         void *arg, const char *path, const struct err *err, char ret_id[WORKER_ID_SIZE]);
     /* The newest refusal that is remembered of this path. */
@@ -35,8 +37,9 @@ struct gate_asked {
     pid_t tid; /* of the request: thread, 0 when it is not in our pid namespace */
     uid_t uid;
     gid_t gid;
-    const char *path; /* absolute, normal form */
-    size_t file;      /* of the catalogue, or ACCESS_NO_FILE */
+    const char *path;     /* absolute, normal form */
+    size_t file;          /* of the catalogue, or ACCESS_NO_FILE */
+    const char *resource; /* that the file is a name for; NULL: its content will tell */
 };
 
 struct gate_outcome {
@@ -59,3 +62,5 @@ int gate_leave(struct gate *gate, struct passage *passage, const struct gate_out
 void passage_drop(struct passage *passage);
 /* Records that could not be written since the start. */
 uint64_t gate_lost(struct gate *gate);
+/* Must records be written, and could the last one not be? Then nothing can be opened. */
+bool gate_stuck(struct gate *gate);

@@ -163,7 +163,7 @@ static bool now_text(const struct metrics_now *now, struct buf *out, struct err 
         {"handshakes_failed_total", "counter", "Attestations that did not.",
             now->handshakes_failed},
         {"fetches_total", "counter", "Resources that were asked for.", now->fetches},
-        {"audit_records_lost_total", "counter", "Audit records that no sink took.",
+        {"audit_records_lost_total", "counter", "Audit records that could not be written.",
             now->audit_lost},
         {"token_expiry_timestamp_seconds", "gauge",
             "When the token ends, in seconds since 1970; 0: there is none.",

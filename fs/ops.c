@@ -252,10 +252,12 @@ bool ops_can_resend(const struct ops *ops)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-void ops_stats(const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits)
+void ops_stats(
+    const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits, uint64_t *ret_refused)
 {
     *ret_opens = atomic_load(&ops->opens);
     *ret_hits = atomic_load(&ops->hits);
+    *ret_refused = atomic_load(&ops->refused);
 }
 
 bool ops_new(const struct ops_conf *conf, struct ops **ret_ops, struct err *err)

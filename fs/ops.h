@@ -51,5 +51,6 @@ bool ops_can_resend(const struct ops *ops);
 park_reply_fn ops_reply;
 /* The page cache of a node shall go, soon. Any thread. */
 void ops_invalidate(struct ops *ops, uint64_t node);
-/* Opens so far, and how many needed no waiting. */
-void ops_stats(const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits);
+/* Opens so far, how many needed no waiting, and how many were refused, by whomever. */
+void ops_stats(
+    const struct ops *ops, uint64_t *ret_opens, uint64_t *ret_hits, uint64_t *ret_refused);

@@ -121,7 +121,9 @@ static int enter(
         return ESTALE;
     path_full(ops->conf.shown.mountpoint, path, full);
     size_t file = pin->origin.kind == ORIGIN_FILE ? pin->origin.index : ACCESS_NO_FILE;
-    const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, file};
+    bool is_name = pin->blob && pin->blob->is_name;
+    const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, file,
+        is_name ? buf_text(&pin->blob->text) : NULL};
     return gate_enter(ops->conf.gate, &asked, ret_passage);
 }
 
@@ -131,13 +133,20 @@ static struct asking asking_since(int64_t began_us, struct passage *passage)
     return (struct asking){.passage = passage, .began_us = began_us};
 }
 
-static void count(const struct asking *asking, const struct park_answer *answer, int sys_errno)
+static void count_refused(struct ops *ops, int sys_errno, int64_t took_us)
+{
+    atomic_fetch_add_explicit(&ops->refused, 1, memory_order_relaxed);
+    metrics_refused(sys_errno, took_us);
+}
+
+static void count(
+    struct ops *ops, const struct asking *asking, const struct park_answer *answer, int sys_errno)
 {
     if (asking->began_us == 0)
         return; /* a read of a file that is open already */
     int64_t us = now_us() - asking->began_us;
     if (sys_errno)
-        metrics_refused(sys_errno, us);
+        count_refused(ops, sys_errno, us);
     else
         metrics_served(!answer->lease   ? METRICS_PLAIN
                        : answer->stale  ? METRICS_STALE
@@ -157,7 +166,7 @@ static int leave(
     int instead = gate_leave(ops->conf.gate, asking.passage, &outcome);
     if (!instead)
         instead = sys_errno;
-    count(&asking, answer, instead);
+    count(ops, &asking, answer, instead);
     return instead;
 }
 
@@ -353,7 +362,7 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
     struct passage *passage;
     int refused = enter(req, node, pin, &passage);
     if (refused) {
-        metrics_refused(refused, now_us() - began_us);
+        count_refused(ops, refused, now_us() - began_us);
         fuse_reply_err(req, refused);
         return;
     }

@@ -29,7 +29,7 @@ struct ops {
     atomic_int threads
         [2 * OPS_THREADS_MAX]; /* their ids in the kernel, 0: none; also of those that are ending */
     atomic_bool closed;        /* by the kernel */
-    atomic_uint_fast64_t opens, hits;
+    atomic_uint_fast64_t opens, hits, refused;
 
     struct invalidator *invalidator;
 };

@@ -111,11 +111,16 @@ static int64_t look(void *arg, const char *path)
     struct cache_state state;
     struct err err = ERR_INIT;
     follow_flip(served, path, now);
-    if (!source_pin(&served->source, now, &pin, &err) || !pin->is_sealed)
+    if (!source_pin(&served->source, now, &pin, &err))
+        return LOOK_MS;
+    const struct conf_settings *settings = settings_of(served->conf.settings, pin);
+    if (!settings->on_change)
+        return -1; /* known from an earlier worker: nobody wants to be told, so nobody asks for it but readers */
+    if (!pin->is_sealed)
         return LOOK_MS;
     path_full(served->conf.mountpoint, now, full);
     cache_state(custody_cache(served->conf.custody), full, pin->blob, &state);
-    const struct park_wanted wanted = {full, pin->blob, settings_of(served->conf.settings, pin)};
+    const struct park_wanted wanted = {full, pin->blob, settings};
     bool wanted_anew = state.result == CACHE_MISS || state.result == CACHE_AGED;
     int64_t delay = wanted_anew && park_refresh(served->park, &wanted) ? ASK_MS : LOOK_MS;
     return delay + path_hash((uint64_t)loop_now_ms(), path) % (LOOK_MS / 4);
@@ -255,8 +260,7 @@ void served_status(const struct served *served, struct served_status *ret_status
         status.parked = park.waiters;
         status.flights = park.flights;
         status.resolved = park.resolved;
-        status.refused = park.refused;
-        ops_stats(served->ops, &status.opens, &status.hits);
+        ops_stats(served->ops, &status.opens, &status.hits, &status.refused);
     }
     *ret_status = status;
 }

@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <unistd.h>
 
 struct doctor_args {
     const char *config, *socket;
@@ -91,7 +92,10 @@ static bool run_doctor(const void *options, char **operands, int operand_count, 
         doctor_fail(&doctor, "configuration", NULL, &cause, NULL);
     } else {
         doctor_say(&doctor, DOCTOR_OK, "configuration", NULL, "%s",
-            args->config ? args->config : SEALEDFS_CONF_DEFAULT " or the defaults");
+            args->config ? args->config
+            : access(SEALEDFS_CONF_DEFAULT, F_OK) == 0
+                ? SEALEDFS_CONF_DEFAULT
+                : "the defaults: there is no " SEALEDFS_CONF_DEFAULT);
         if (!args->socket && !secure_getenv("SEALED_SOCKET"))
             doctor.socket = doctor.conf.control.socket;
         for (size_t i = 0; i < ARRAY_LEN(checks); i++)

@@ -26,7 +26,9 @@ static void look_at_tpm(struct doctor *doctor)
     struct attest_answer answer;
     struct err err = ERR_INIT;
     if (!ask_attestd(doctor, ATTEST_ENROL, &message, &answer, &err))
-        doctor_fail(doctor, "tpm", NULL, &err, NULL);
+        doctor_fail(doctor, "tpm", NULL, &err,
+            err.code == ERR_TIMEOUT ? "does the TPM answer? the log of sealed-attestd tells"
+                                    : NULL);
     else
         doctor_say(doctor, DOCTOR_OK, "tpm", NULL, "it answers, the attestation key is there, %s",
             answer.ek_certificate.len > 0 ? "the endorsement key has a certificate"

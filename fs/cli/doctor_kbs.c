@@ -17,7 +17,7 @@
 
 #define CLOCK_SLACK_S 30
 #define HOST_SIZE     300
-#define TEE_FALLBACK  "sample"
+#define TEE_FALLBACK  "tpm" /* while attestd cannot say */
 
 struct place {
     char host[HOST_SIZE], port[8];
@@ -154,7 +154,10 @@ static void ask_broker(
         .timeout_ms = kbs->request_timeout_ms,
         .response_max = PROTO_BODY_MAX};
     if (!http_ask(&conf, &request, &body, &response, &err)) {
-        doctor_fail(doctor, "kbs tls", url, &err, NULL);
+        doctor_fail(doctor, "kbs tls", url, &err,
+            err.code == ERR_TIMEOUT
+                ? "it takes connections: does it stand still, or is it too busy?"
+                : NULL);
         return;
     }
     doctor_say(doctor, DOCTOR_OK, "kbs tls", url, "%s, an answer after %lld ms",

@@ -83,6 +83,29 @@ static bool print_explanation(const json_t *explanation, struct err *err)
     return print_changes(json_object_get(explanation, "guest"), err);
 }
 
+/* Without "." and "..", as text: what is below a mount may not be looked at by whoever asks. */
+static void drop_dots(char *path)
+{
+    char *end = path;
+    for (const char *at = path; *at;) {
+        size_t len = strcspn(++at, "/");
+        bool here = len == 0 || (len == 1 && at[0] == '.');
+        bool above = len == 2 && at[0] == '.' && at[1] == '.';
+        if (above)
+            while (end > path && *--end != '/')
+                ;
+        if (!here && !above) {
+            *end++ = '/';
+            memmove(end, at, len);
+            end += len;
+        }
+        at += len;
+    }
+    if (end == path)
+        end++;
+    *end = '\0';
+}
+
 static bool run_explain(const void *options, char **operands, int operand_count, struct err *err)
 {
     const struct agent_args *args = options;
@@ -91,8 +114,10 @@ static bool run_explain(const void *options, char **operands, int operand_count,
     /* An id of ours has no slash and names no file; everything else is a path. */
     bool is_id = !strchr(operands[0], '/') && access(operands[0], F_OK) != 0;
     (void)operand_count;
-    if (!tool_absolute(operands[0], &path, err) ||
-        !json_build(&request, err, "{s:s,s:s}", "op", "explain", is_id ? "id" : "path",
+    if (!tool_absolute(operands[0], &path, err))
+        return false;
+    drop_dots(path);
+    if (!json_build(&request, err, "{s:s,s:s}", "op", "explain", is_id ? "id" : "path",
             is_id ? operands[0] : path) ||
         !control_ask(tool_socket(args->socket), request, -1, &answer, NULL, err))
         return false;
@@ -121,10 +146,8 @@ static bool print_broker(const json_t *broker, struct err *err)
 
 static bool print_opens(const json_t *of, struct err *err)
 {
-    return tool_printf(err,
-        "opens:      %lld (%lld from memory, %lld resolved, %lld refused, %lld waiting)\n",
-        count(of, "opens"), count(of, "hits"), count(of, "resolved"), count(of, "refused"),
-        count(of, "parked"));
+    return tool_printf(err, "opens:      %lld (%lld from memory, %lld refused, %lld waiting)\n",
+        count(of, "opens"), count(of, "hits"), count(of, "refused"), count(of, "parked"));
 }
 
 static bool print_mount(const json_t *mount, struct err *err)

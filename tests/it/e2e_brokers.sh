@@ -58,6 +58,13 @@ open_fails signed-there EKEYREJECTED
 for line in "^key broker: https://" "^key broker: other $OTHER\$" "^mount: *$MNT (worker 1, " "^opens: " "^audit: *off, 0 records lost\$" "^health: *secrets can be served\$"; do
     check "status for people: $line" sh -c '"$1" status | grep -q "$2"' sh "$BIN/sealed" "$line"
 done
+cp "$DIR/sealedfs.conf" "$DIR/good.conf"
+printf '[file:lost]\npath = lost\nresource = kbs://evil.example/a/secret/b\n' >>"$DIR/sealedfs.conf"
+refused "a name in the configuration whose host nobody serves" "[file:lost]" "$BIN/sealed" reload
+printf '[file:lost]\npath = lost\nresource = kbs:///a/secret\n' >"$DIR/lost"
+cat "$DIR/good.conf" "$DIR/lost" >"$DIR/sealedfs.conf"
+refused "or that is none" "[file:lost]" "$BIN/sealed" reload
+cp "$DIR/good.conf" "$DIR/sealedfs.conf"
 equal "status tells of both" "other $OTHER true" "$(sealed_stat '.brokers[0] | "\(.name) \(.url) \(.token)"')"
 
 # Each token is its own: without the first broker the second still gives (the signer's key is kept), and the other way round.

@@ -10,12 +10,19 @@ stack_up
 for name in warm cold1 cold2 cold3 cold4 cold5; do seal_vault "$name" "content of $name"; done
 sealedfs_conf_base
 sealedfs_conf secrets error_ttl 100ms
+install -d -m 0750 "$DIR/audit"
+sealedfs_conf audit policy required # so that a record is there when its open is answered
+sealedfs_conf audit journal no
+sealedfs_conf audit file "$DIR/audit/log"
 sealed_mount
+recorded() { "$BIN/sealed" log --json --file "$DIR/audit/log" | tail -n 1 | jq -r "\"\(.path) \(.cause) \(.errno) \(.id)\""; }
+explained() { "$BIN/sealed" explain --json "$MNT/$1" | jq -r .id; }
 read_is warm "content of warm"
 
 # Broker down.
 stop kbs
 open_fails cold1 EHOSTUNREACH
+equal "its record has the reason, and the id that explain knows" "$MNT/cold1 unreachable EHOSTUNREACH $(explained cold1)" "$(recorded)"
 read_is warm "content of warm"
 check "ls answers while the broker is down" ls -l "$MNT"
 stack_kbs

@@ -15,6 +15,7 @@ xattr() { fresh xattr "$MNT/$1" "user.sealed.$2"; }
 xattr_is() { [ "$(xattr "$1" "$2")" = "$3" ]; } # NAME ATTRIBUTE VALUE
 # The same just after an open: a refusal, and that nobody answered, is only remembered for a moment.
 opened_is() { fresh errno "$MNT/$1" >/dev/null; xattr_is "$@"; }
+known() { [ "$(xattr "$1" status)" != absent ]; } # NAME: something of it is kept
 shows() { [ "$(cat "$MNT/$1" 2>/dev/null)" = "$2" ]; } # NAME TEXT
 opens_as() { [ "$(fresh errno "$MNT/$1")" = "$2" ]; } # NAME ERRNO
 
@@ -204,5 +205,15 @@ equal "nothing is kept" 0 "$(sealed_stat .filesystem.secrets)"
 holder_end
 kbs agent admit "$AGENT" >/dev/null
 wait_for 60 "to be taken again" shows long/one "one at first"
+
+# -- a new worker asks for what somebody wants to be told of, and for nothing else --
+read_is brief/rotated "one at first"
+exec 9<"$MNT/watched/told" # so that the kernel does not forget it meanwhile
+"$BIN/sealed" upgrade --discard >/dev/null
+catalogued_is() { xattr_is catalogued status "$1" || xattr_is catalogued status aged; }
+wait_for 30 "a file that is watched to be fetched" catalogued_is fresh
+wait_for 30 "and one of a source that was open before" known watched/told
+equal "nobody asks for the others" "absent absent" "$(xattr long/one status) $(xattr brief/rotated status)"
+exec 9<&-
 umount "$DIR/subpath"
 sealed_unmount

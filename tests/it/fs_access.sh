@@ -93,6 +93,7 @@ refused "where rules hold, nobody else gets in" "Permission denied" as daemon ca
 equal "a rule that a file of the catalogue names" kbs:///default/api/key "$(as daemon cat "$MNT/catalogue/key")"
 equal "is recorded" "allowed named" "$(last /catalogue/key verdict rule)"
 refused "and holds for that file" "Permission denied" cat "$MNT/catalogue/key"
+equal "the record of a refusal has the resource, too" "refused kbs:///default/api/key" "$(last /catalogue/key verdict resource)"
 equal "alone, having no path" content "$(cat "$MNT/free")"
 
 # Control groups: where this machine lets us make one.
@@ -239,6 +240,25 @@ check "others are told that one is there" grep -q 'an access rule of this machin
 check "and no more" test "$(explain as daemon | grep -c secret-rule)" -eq 0
 stop real
 not_mounted || umount -l "$MNT"
+
+# -- and of a record that could not be written -----------------------------------------------------------------
+mount -t tmpfs -o size=64k,mode=0755 none "$DIR/small"
+conf required "$DIR/small/audit"
+printf '[control]\nsocket = %s\n[metrics]\nlisten = %s\n' "$DIR/control.sock" "$DIR/metrics.sock" >>"$DIR/conf"
+scrape() { curl -s --unix-socket "$DIR/metrics.sock" "http://localhost/$1"; }
+spawn real "$BIN/sealedfs" -f -o "config=$DIR/conf" "$SRC" "$MNT"
+wait_for 10 "the mount" is_mounted
+fill
+refused "no room for a record" "Input/output error" cat "$MNT/plain"
+check "explain says what hinders it" grep -q 'audit.policy is required: .*No space left' <<<"$(explain env)"
+check "nobody is sent here meanwhile" grep -q '^not ready: audit records cannot be written' <<<"$(scrape readyz)"
+equal "it is counted" 1 "$(scrape metrics | sed -n 's/^sealedfs_audit_records_lost_total //p')"
+rm "$DIR/small/filler"
+equal "with room again" ordinary "$(cat "$MNT/plain")"
+check "there is no complaint" test "$(scrape readyz | grep -c audit)" -eq 0
+stop real
+not_mounted || umount -l "$MNT"
+umount "$DIR/small"
 
 # -- another pid namespace, and what is refused at the start ------------------------------------------------
 conf required
