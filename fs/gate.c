@@ -268,10 +268,14 @@ uint64_t gate_lost(struct gate *gate)
     return witness_lost(&gate->records) + atomic_load(&gate->unwritten);
 }
 
-bool gate_stuck(struct gate *gate)
+bool gate_stuck(struct gate *gate, struct err *ret_why)
 {
     int64_t since = atomic_load(&gate->stuck_us);
-    return since != 0 && now_us(CLOCK_MONOTONIC) - since < GATE_STUCK_MS * INT64_C(1000);
+    if (since == 0 || now_us(CLOCK_MONOTONIC) - since >= GATE_STUCK_MS * INT64_C(1000))
+        return false;
+    err_set(ret_why, ERR_IO,
+        "audit records cannot be written, and audit.policy is required: the log says why");
+    return true;
 }
 
 /* -- life --------------------------------------------------------------------------------------- */

@@ -62,5 +62,5 @@ int gate_leave(struct gate *gate, struct passage *passage, const struct gate_out
 void passage_drop(struct passage *passage);
 /* Records that could not be written since the start. */
 uint64_t gate_lost(struct gate *gate);
-/* Must records be written, and could the last one not be? Then nothing can be opened. */
-bool gate_stuck(struct gate *gate);
+/* Must records be written, and could the last one not be? Then nothing can be opened, and *ret_why says so. */
+bool gate_stuck(struct gate *gate, struct err *ret_why);

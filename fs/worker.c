@@ -97,11 +97,9 @@ size_t worker_mounts(const struct worker *worker, struct served_status *ret_moun
 bool worker_healthy(struct worker *worker, struct err *ret_why)
 {
     struct worker_status status;
-    if (worker->gate && gate_stuck(worker->gate))
-        return err_set(ret_why, ERR_IO,
-            "audit records cannot be written, and audit.policy is required: the log says why");
     worker_status(worker, &status);
-    return health_good(worker->health, status.resolved, ret_why);
+    return !(worker->gate && gate_stuck(worker->gate, ret_why)) &&
+           health_good(worker->health, status.resolved, ret_why);
 }
 
 size_t worker_refusals(struct worker *worker, struct refusal *ret_refusals, size_t max)
