@@ -56,6 +56,16 @@ static const struct {
         "other programs left objects in the TPM: use /dev/tpmrm0, or run tpm2_flushcontext -t"},
     {TPM2_RC_SESSION_MEMORY, ERR_ATTEST,
         "other programs left sessions in the TPM: use /dev/tpmrm0, or run tpm2_flushcontext -l"},
+    {TPM2_RC_SESSION_HANDLES, ERR_ATTEST,
+        "other programs saved as many sessions as the TPM can tell apart: end them, or run "
+        "tpm2_flushcontext -s"},
+    {TPM2_RC_CONTEXT_GAP, ERR_ATTEST,
+        "a session that another program saved is too old for the TPM to begin a new one: end it, "
+        "or run tpm2_flushcontext -s"},
+    {TPM2_RC_INITIALIZE, ERR_ATTEST,
+        "the TPM was reset and not started, which firmware does: run tpm2_startup -c, or restart"},
+    {TPM2_RC_FAILURE, ERR_ATTEST,
+        "the TPM failed its self test and refuses everything: restart the machine"},
     {TPM2_RC_INTEGRITY, ERR_CRYPTO, "the credential was made for another TPM or another key"},
     {TPM2_RC_VALUE, ERR_ATTEST, "the TPM does not take this value"},
     {TPM2_RC_RETRY, ERR_BUSY, "the TPM is busy"},

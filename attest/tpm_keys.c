@@ -30,11 +30,15 @@ const TPM2B_PUBLIC tpm_template_ek = {
         .unique.rsa.size = RSA_BYTES, /* of zeros, as L-1 says */
     }};
 
+/*
+ * noDA: the key has no password that could be guessed, and without it wrong passwords for other keys (somebody's PIN) would stop
+ * attestation, and every power cut after a quote would count as one of them (part 1, 19.8).
+ */
 const TPM2B_PUBLIC tpm_template_ak = {
     .publicArea = {
         .type = TPM2_ALG_RSA,
         .nameAlg = TPM2_ALG_SHA256,
-        .objectAttributes = AK_SET,
+        .objectAttributes = AK_SET | TPMA_OBJECT_NODA,
         .parameters.rsaDetail = {.symmetric.algorithm = TPM2_ALG_NULL,
             .scheme = {.scheme = TPM2_ALG_RSASSA, .details.rsassa.hashAlg = TPM2_ALG_SHA256},
             .keyBits = RSA_BITS},
