@@ -2,6 +2,7 @@
 #include "fs/cache.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 
@@ -324,8 +325,9 @@ struct lease *cache_put(struct cache *cache, const char *path, struct blob *blob
         enlist(cache, entry, blob);
     }
     pthread_mutex_unlock(&cache->lock);
+    int64_t left = lease->taken_ms + limit - loop_now_ms();
     if (limit > 0)
-        set_alarm(cache, crowded ? 0 : limit);
+        set_alarm(cache, crowded || left < 0 ? 0 : left);
     return kept;
 }
 
@@ -404,6 +406,47 @@ void cache_each(struct cache *cache, cache_each_fn *fn, void *arg)
     if (has_lease(state_of(entry, now)))
         fn(arg, entry->lease, entry->blob, entry->fresh_until_ms - entry->lease->taken_ms,
             entry->until_ms - entry->lease->taken_ms);
+    pthread_mutex_unlock(&cache->lock);
+}
+
+static void past_of(const struct entry *entry, int64_t now, struct cache_past *ret_past)
+{
+    int64_t left = entry->served_until_ms - now;
+    *ret_past = (struct cache_past){.path = entry->path,
+        .version = entry->version,
+        .text_hash = entry->blob ? hash_of(entry->blob) : entry->blob_hash,
+        .withdrawn = entry->withdrawn,
+        .has_limit = entry->served_until_ms > 0,
+        .left_ms = left > 0 ? left : 0};
+}
+
+void cache_each_past(struct cache *cache, cache_each_past_fn *fn, void *arg)
+{
+    const struct entry *entry;
+    struct cache_past past;
+    int64_t now = loop_now_ms();
+    pthread_mutex_lock(&cache->lock);
+    for (size_t i = 0; i < BUCKETS; i++)
+        for (entry = cache->buckets[i]; entry; entry = entry->next)
+            if (entry->served) {
+                past_of(entry, now, &past);
+                fn(arg, &past);
+            }
+    pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_put_past(struct cache *cache, const struct cache_past *past)
+{
+    pthread_mutex_lock(&cache->lock);
+    struct entry *entry = find_path(cache, past->path) ? NULL : entry_vacate(cache, past->path);
+    if (entry) {
+        entry->served = true;
+        entry->withdrawn = past->withdrawn;
+        entry->served_until_ms = past->has_limit ? loop_now_ms() + past->left_ms : 0;
+        entry->blob_hash = past->text_hash;
+        snprintf(entry->version, sizeof entry->version, "%s", past->version);
+        TAILQ_INSERT_TAIL(&cache->past, entry, link);
+    }
     pthread_mutex_unlock(&cache->lock);
 }
 

@@ -72,6 +72,21 @@ typedef void cache_each_fn(
     void *arg, struct lease *lease, const struct blob *blob, int64_t fresh_ms, int64_t limit_ms);
 void cache_each(struct cache *cache, cache_each_fn *fn, void *arg);
 
+/* What is remembered of a path under which something was served, with or without its plaintext. */
+struct cache_past {
+    const char *path;
+    const char *version;
+    uint64_t text_hash; /* of the sealed string */
+    bool withdrawn;
+    bool has_limit;  /* it was kept at all */
+    int64_t left_ms; /* of the limit that it had; 0: that has passed */
+};
+/* As cache_each. */
+typedef void cache_each_past_fn(void *arg, const struct cache_past *past);
+void cache_each_past(struct cache *cache, cache_each_past_fn *fn, void *arg);
+/* For a successor. Does nothing where something is known already. */
+void cache_put_past(struct cache *cache, const struct cache_past *past);
+
 /* Wipes what is past its time. Milliseconds until the next one is, -1 when nothing is kept. */
 int64_t cache_sweep(struct cache *cache);
 /* Wipes what was used longest ago, until half of the memory is free: for when there is no more of it to lock. False: nothing was kept. */

@@ -83,7 +83,7 @@ static void doubt(struct custody *custody)
         custody->doubt = NULL;
 }
 
-static void on_refused(void *arg, const char *path, const struct err *err, bool first)
+static void on_refused(void *arg, const char *path, const struct err *err, bool first, bool awaited)
 {
     struct custody *custody = arg;
     if (err->code == ERR_REVOKED)
@@ -91,7 +91,7 @@ static void on_refused(void *arg, const char *path, const struct err *err, bool 
     if (first)
         doubt(custody);
     if (custody->conf.refused)
-        custody->conf.refused(custody->conf.arg, path, err);
+        custody->conf.refused(custody->conf.arg, path, err, awaited);
 }
 
 static void on_stale(void *arg, const char *path, const struct err *err)
@@ -105,6 +105,8 @@ static void on_arrived(void *arg, const char *path, struct lease *lease, enum ca
     const struct conf_settings *settings)
 {
     struct custody *custody = arg;
+    if (custody->conf.arrived)
+        custody->conf.arrived(custody->conf.arg, path);
     if (news == CACHE_CHANGED && custody->conf.over)
         custody->conf.over(custody->conf.arg, path, lease);
     if (news != CACHE_SAME && custody->conf.changed)

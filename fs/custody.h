@@ -22,8 +22,10 @@ struct custody_conf {
     void (*swept)(void *arg);
     /* Somebody looked, and the secret is another one than before; or (`first`) nothing was known of it. */
     void (*changed)(void *arg, const char *path, const struct conf_settings *settings, bool first);
-    /* For the log. */
-    void (*refused)(void *arg, const char *path, const struct err *err);
+    /* The key broker was asked and gave it, new or not. */
+    void (*arrived)(void *arg, const char *path);
+    /* For the log. Not `awaited`: nobody but a lookout wanted it. */
+    void (*refused)(void *arg, const char *path, const struct err *err, bool awaited);
     void (*stale)(void *arg, const char *path, const struct err *err);
     void (*distrusted)(void *arg, const struct err *err);
     void *arg;

@@ -124,14 +124,25 @@ void handle_close(
     give_slot(handles, slot);
 }
 
-/* A handle that is being opened meanwhile has its lease already, which is revoked as well. */
-void handles_revoke(struct handles *handles)
+/* `node` 0: any. A handle that is being opened meanwhile has its lease already, which is revoked as well. */
+static void revoke_of(struct handles *handles, uint64_t node)
 {
     for (uint32_t slot = 0; slot < handles->table->handle_high; slot++) {
         struct handle_record *record = &handles->table->handles[slot];
-        if (__atomic_load_n(&record->fh, __ATOMIC_ACQUIRE) != 0 && record->length >= 0)
+        if (__atomic_load_n(&record->fh, __ATOMIC_ACQUIRE) != 0 && record->length >= 0 &&
+            (node == 0 || record->node == node))
             record->revoked = 1;
     }
+}
+
+void handles_revoke(struct handles *handles)
+{
+    revoke_of(handles, 0);
+}
+
+void handles_revoke_node(struct handles *handles, uint64_t node)
+{
+    revoke_of(handles, node);
 }
 
 void handles_each(struct handles *handles,

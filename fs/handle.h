@@ -39,6 +39,8 @@ void handle_close(
     struct handles *handles, uint64_t fh, uint64_t *ret_node, bool *ret_held, bool *ret_sealed);
 /* Whatever is open of sealed files now is revoked. */
 void handles_revoke(struct handles *handles);
+/* Whatever is open of this node's sealed file now is revoked. */
+void handles_revoke_node(struct handles *handles, uint64_t node);
 /* With each that is held by this worker. For a successor, when nothing is served any more. */
 void handles_each(struct handles *handles,
     void (*fn)(void *arg, uint64_t fh, const struct handle *handle), void *arg);

@@ -135,6 +135,31 @@ static bool give_kept(struct handover *handover, struct handover_item *item, str
                          ipc_send_secret(handover->fd, copy, err));
 }
 
+bool handover_give_key(struct handover *handover, struct secret *key, struct err *err)
+{
+    const struct handover_item item = {.kind = HANDOVER_KEY, .length = (uint32_t)secret_len(key)};
+    if (handover->failed)
+        return err_set(err, ERR_UNREACH, "the handover has failed already");
+    handover->failed =
+        !send_item(handover->fd, &item, NULL, err) || !ipc_send_secret(handover->fd, key, err);
+    return !handover->failed;
+}
+
+bool handover_give_past(struct handover *handover, const struct cache_past *past, struct err *err)
+{
+    struct handover_item item = {.kind = HANDOVER_PAST,
+        .past = {.text_hash = past->text_hash,
+            .withdrawn = past->withdrawn,
+            .has_limit = past->has_limit,
+            .left_ms = past->left_ms}};
+    put_text(item.path, sizeof item.path, past->path);
+    put_text(item.past.version, sizeof item.past.version, past->version);
+    if (handover->failed)
+        return err_set(err, ERR_UNREACH, "the handover has failed already");
+    handover->failed = !send_item(handover->fd, &item, NULL, err);
+    return !handover->failed;
+}
+
 bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_name,
     struct bytes text, int64_t fresh_ms, int64_t limit_ms, struct err *err)
 {
@@ -307,6 +332,26 @@ static bool take_open(
     return true;
 }
 
+static bool take_key(struct taking *taking, const struct handover_item *item, struct err *err)
+{
+    auto_secret *key = NULL;
+    if (!ipc_receive_secret(taking->fd, item->length, time_left(taking), &key, err))
+        return false;
+    taking->sink->key(taking->sink->arg, key);
+    return true;
+}
+
+static void take_past(struct taking *taking, const struct handover_item *item)
+{
+    const struct cache_past past = {.path = item->path,
+        .version = item->past.version,
+        .text_hash = item->past.text_hash,
+        .withdrawn = item->past.withdrawn,
+        .has_limit = item->past.has_limit,
+        .left_ms = item->past.left_ms};
+    taking->sink->past(taking->sink->arg, &past);
+}
+
 static bool take_item(
     struct taking *taking, const struct handover_item *item, int file_fd, struct err *err)
 {
@@ -317,6 +362,11 @@ static bool take_item(
         return take_kept(taking, item, err);
     case HANDOVER_OPEN:
         return take_open(taking, item, file_fd, err);
+    case HANDOVER_KEY:
+        return take_key(taking, item, err);
+    case HANDOVER_PAST:
+        take_past(taking, item);
+        return true;
     case HANDOVER_END:
         return true;
     case HANDOVER_TAKEN:

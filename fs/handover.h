@@ -5,6 +5,8 @@
  * stays what it was. Binary messages (big-endian, crypt/base/pack.h), plaintext and sealed strings as secret packets (crypt/base/ipc.h):
  *
  *     message   u8 version=1, u8 kind, then
+ *     KEY       u32 length, then so many bytes: the key of versions; first, so that a version means the same to both
+ *     PAST      block path, text version, u64 hash of the string, u8 1 withdrawn | 2 has a limit, u64 ms left of it: served once
  *     LEASE     block path, text resource, u64 age in ms, u32 length, then so many bytes: a plaintext; numbered 0, 1, 2… in this order
  *     KEPT      u32 number, u8 is a name, u64 fresh in ms, u64 limit in ms (both from the start of its age), u32 length, then so many
  *               bytes: the sealed string (or the name)
@@ -14,14 +16,15 @@
  *
  * Trust: the successor believes the old worker as far as that could have gone anyway. Whoever held the old one could have
  * answered every open itself; through this door it can plant a plaintext under a path and a string for no longer than one time to live
- * (of the new configuration), and under files that are open now until they are closed. It cannot name a file that the kernel has not open,
- * exchange the file behind a handle (identity is compared), block a thread for long (regular files only, and the monitor ends a successor that does not take over in a minute), or take memory without end. Where
+ * (of the new configuration), and under files that are open now until they are closed, and guess at plaintexts by their versions. It cannot
+ * name a file that the kernel has not open, exchange the file behind a handle (identity is compared), block a thread for long (regular
+ * files only, and the monitor ends a successor that does not take over in a minute), or take memory without end. Where
  * that is too much, after a hole has been closed say, `sealed upgrade --discard` takes nothing over.
  */
 #pragma once
 
 #include "crypt/base/pack.h"
-#include "fs/lease.h"
+#include "fs/cache.h"
 #include "fs/path.h"
 
 /* For the whole of it; the calls of the mount wait meanwhile. */
@@ -36,15 +39,23 @@ enum handover_kind {
     HANDOVER_OPEN,
     HANDOVER_END,
     HANDOVER_TAKEN,
-    HANDOVER_KIND_MAX = HANDOVER_TAKEN
+    HANDOVER_KEY,
+    HANDOVER_PAST,
+    HANDOVER_KIND_MAX = HANDOVER_PAST
 };
 
 struct handover_item {
     enum handover_kind kind;
-    char path[PATH_FULL_SIZE]; /* LEASE: the file's; OPEN: the mount point */
+    char path[PATH_FULL_SIZE]; /* LEASE, PAST: the file's; OPEN: the mount point */
     char resource[HANDOVER_RESOURCE_SIZE];
     bool is_name;
     int64_t age_ms, fresh_ms, limit_ms;
+    struct { /* as struct cache_past */
+        char version[LEASE_VERSION_SIZE];
+        uint64_t text_hash;
+        bool withdrawn, has_limit;
+        int64_t left_ms;
+    } past;
     uint64_t fh;
     bool has_number;
     uint32_t number; /* of the lease */
@@ -63,6 +74,10 @@ struct handover;
 bool handover_new(int fd, struct handover **ret_handover, struct err *err) MUST_CHECK;
 void handover_free(struct handover *handover);
 DEFINE_AUTO(struct handover, handover_free);
+/* Before anything else. */
+bool handover_give_key(struct handover *handover, struct secret *key, struct err *err) MUST_CHECK;
+bool handover_give_past(struct handover *handover, const struct cache_past *past, struct err *err)
+    MUST_CHECK;
 /* A lease that several hold goes over once; one that is revoked does not. */
 bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_name,
     struct bytes text, int64_t fresh_ms, int64_t limit_ms, struct err *err) MUST_CHECK;
@@ -77,6 +92,8 @@ bool handover_finish(struct handover *handover, struct err *err) MUST_CHECK;
 
 /* What is borrowed lives for the call; a failure of one of these is that of one item and stops nothing. */
 struct handover_sink {
+    void (*key)(void *arg, struct secret *key);
+    void (*past)(void *arg, const struct cache_past *past);
     /* A new lease, or NULL: what names it is left out then. */
     struct lease *(*lease)(void *arg, const char *path, const char *resource, int64_t age_ms,
         struct secret *plaintext);

@@ -31,6 +31,16 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
         pack_put_u64(&writer, item->fh);
         pack_put_u32(&writer, item->has_number ? item->number + 1 : 0);
         break;
+    case HANDOVER_KEY:
+        pack_put_u32(&writer, item->length);
+        break;
+    case HANDOVER_PAST:
+        pack_put_block(&writer, bytes_str(item->path));
+        pack_put_text(&writer, item->past.version);
+        pack_put_u64(&writer, item->past.text_hash);
+        pack_put_u8(&writer, (uint8_t)(item->past.withdrawn | item->past.has_limit << 1));
+        pack_put_u64(&writer, (uint64_t)item->past.left_ms);
+        break;
     case HANDOVER_END:
     case HANDOVER_TAKEN:
         break;
@@ -95,6 +105,19 @@ static void get_open(struct pack_reader *in, struct handover_item *item)
     item->number = number > 0 ? number - 1 : 0;
 }
 
+static void get_past(struct pack_reader *in, struct handover_item *item)
+{
+    get_path(in, item->path, sizeof item->path);
+    pack_get_text(in, item->past.version, sizeof item->past.version);
+    item->past.text_hash = pack_get_u64(in);
+    uint8_t flags = pack_get_u8(in);
+    item->past.withdrawn = flags & 1;
+    item->past.has_limit = flags & 2;
+    item->past.left_ms = get_time(in);
+    if (flags > 3)
+        in->failed = true;
+}
+
 bool handover_decode(struct bytes message, struct handover_item *ret_item, struct err *err)
 {
     struct pack_reader in = pack_reader(message);
@@ -112,6 +135,10 @@ bool handover_decode(struct bytes message, struct handover_item *ret_item, struc
         get_kept(&in, &item);
     else if (kind == HANDOVER_OPEN)
         get_open(&in, &item);
+    else if (kind == HANDOVER_KEY)
+        get_length(&in, &item);
+    else if (kind == HANDOVER_PAST)
+        get_past(&in, &item);
     if (!pack_finish(&in, "handover", err))
         return false;
     *ret_item = item;

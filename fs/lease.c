@@ -146,6 +146,23 @@ size_t leases_revoke(struct leases *leases, const char *path)
     return count;
 }
 
+struct secret *leases_key(struct leases *leases)
+{
+    return secret_ref(leases->key);
+}
+
+bool leases_take_key(struct leases *leases, struct secret *key, struct err *err)
+{
+    if (secret_len(key) != KEY_SIZE)
+        return err_set(
+            err, ERR_FORMAT, "a key of versions has %u bytes, not %zu", KEY_SIZE, secret_len(key));
+    if (!LIST_EMPTY(&leases->all))
+        return err_set(err, ERR_FORMAT, "a key of versions comes after plaintexts");
+    secret_unref(leases->key);
+    leases->key = secret_ref(key);
+    return true;
+}
+
 bool leases_new(struct leases **ret_leases, struct err *err)
 {
     AUTO(leases_free) struct leases *leases = calloc(1, sizeof *leases);

@@ -19,8 +19,8 @@ struct lease {
     struct lease_inner *inner; /* lease.c's own */
     size_t len, cost;         /* of the plaintext, also when it is gone: bytes, and locked memory */
     _Atomic int64_t taken_ms; /* loop_now_ms() when the key broker said so last */
-    /* Another text for another plaintext of this path, the same for the same. It tells nothing of the plaintext (a keyed digest under
-     * a key that never leaves this process), and so means nothing to another process. */
+    /* Another text for another plaintext of this path, the same for the same. It tells nothing of the plaintext: a keyed digest under
+     * a key that only a worker and its successors by reload or upgrade have. */
     char version[LEASE_VERSION_SIZE];
     char *resource; /* URI it came from */
 };
@@ -28,6 +28,9 @@ struct lease {
 bool leases_new(struct leases **ret_leases, struct err *err) MUST_CHECK;
 void leases_free(struct leases *leases); /* when no lease is left */
 DEFINE_AUTO(struct leases, leases_free);
+/* The key of versions, a reference: for a successor, who takes it before it makes a lease. */
+struct secret *leases_key(struct leases *leases);
+bool leases_take_key(struct leases *leases, struct secret *key, struct err *err) MUST_CHECK;
 /* Wipes the plaintexts of this path in normal form (NULL: all), wherever they are held; how many. */
 size_t leases_revoke(struct leases *leases, const char *path);
 

@@ -13,6 +13,8 @@ struct spot {
     TAILQ_ENTRY(spot) link;
     char *path;
     int64_t due_ms;
+    enum err_code last; /* what came of the last question; ERR_OK: the secret, or none was asked */
+    unsigned vain;
 };
 
 struct lookout {
@@ -87,27 +89,56 @@ static struct spot *first_due(struct lookout *lookout)
     return first;
 }
 
+bool lookout_note(struct lookout *lookout, const char *path, enum err_code code)
+{
+    pthread_mutex_lock(&lookout->lock);
+    struct spot *spot = find(lookout, path);
+    bool news = !spot || spot->last != code;
+    if (spot && code == ERR_OK && spot->vain > 0) {
+        spot->due_ms = 0;
+        pthread_cond_signal(&lookout->changed);
+    }
+    if (spot) {
+        spot->vain = code == ERR_OK ? 0 : spot->vain + 1;
+        spot->last = code;
+    }
+    pthread_mutex_unlock(&lookout->lock);
+    return news;
+}
+
+int64_t lookout_delay(int64_t first_ms, int64_t last_ms, unsigned vain)
+{
+    int64_t delay = first_ms;
+    for (unsigned i = 0; i < vain && delay < last_ms; i++)
+        delay *= 2;
+    return delay < last_ms ? delay : last_ms;
+}
+
 /* The path that is due; NULL when none is. malloc'd. */
-static char *take_due(struct lookout *lookout, int64_t now_ms, int64_t *ret_left_ms)
+static char *take_due(
+    struct lookout *lookout, int64_t now_ms, int64_t *ret_left_ms, unsigned *ret_vain)
 {
     char *path = NULL;
     pthread_mutex_lock(&lookout->lock);
     const struct spot *spot = first_due(lookout);
     *ret_left_ms = spot ? spot->due_ms - now_ms : -1;
-    if (spot && spot->due_ms <= now_ms)
+    if (spot && spot->due_ms <= now_ms) {
         path = strdup(spot->path);
+        *ret_vain = spot->vain;
+    }
     pthread_mutex_unlock(&lookout->lock);
     return path;
 }
 
-/* It may have been removed meanwhile. */
-static void set_due(struct lookout *lookout, const char *path, int64_t now_ms, int64_t delay_ms)
+/* After a look. It may have been removed meanwhile; or the answer is there already, and it is due as lookout_note said. */
+static void set_due(
+    struct lookout *lookout, const char *path, int64_t now_ms, int64_t delay_ms, unsigned vain)
 {
     pthread_mutex_lock(&lookout->lock);
     struct spot *spot = find(lookout, path);
     if (spot && delay_ms < 0)
         spot_free(lookout, spot);
-    else if (spot)
+    else if (spot && spot->vain >= vain)
         spot->due_ms = now_ms + (delay_ms > 0 ? delay_ms : 1);
     pthread_mutex_unlock(&lookout->lock);
 }
@@ -116,37 +147,40 @@ int64_t lookout_turn(struct lookout *lookout, int64_t now_ms)
 {
     for (;;) {
         int64_t left_ms;
-        auto_free char *path = take_due(lookout, now_ms, &left_ms);
+        unsigned vain = 0;
+        auto_free char *path = take_due(lookout, now_ms, &left_ms, &vain);
         if (!path)
             return left_ms > 0 || left_ms == -1 ? left_ms : 1;
-        set_due(lookout, path, now_ms, lookout->fn(lookout->arg, path));
+        set_due(lookout, path, now_ms, lookout->fn(lookout->arg, path, vain), vain);
     }
 }
 
-/* Woken by a new path, or after `delay_ms`; -1: by a new path alone. */
-static void await(struct lookout *lookout, int64_t delay_ms)
+/* Until something is due. What became due since the last turn is seen here, under the lock. */
+static void await(struct lookout *lookout)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += delay_ms / 1000;
-    until.tv_nsec += delay_ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
     pthread_mutex_lock(&lookout->lock);
-    if (delay_ms >= 0)
-        pthread_cond_timedwait(&lookout->changed, &lookout->lock, &until);
-    else if (TAILQ_EMPTY(&lookout->spots))
+    const struct spot *spot = first_due(lookout);
+    int64_t left_ms = spot ? spot->due_ms - loop_now_ms() : 0;
+    if (!spot) {
         pthread_cond_wait(&lookout->changed, &lookout->lock);
+    } else if (left_ms > 0) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        int64_t nsec = until.tv_nsec + left_ms % 1000 * 1000000;
+        until.tv_sec += left_ms / 1000 + nsec / 1000000000;
+        until.tv_nsec = nsec % 1000000000;
+        pthread_cond_timedwait(&lookout->changed, &lookout->lock, &until);
+    }
     pthread_mutex_unlock(&lookout->lock);
 }
 
 static void *lookout_main(void *arg)
 {
     struct lookout *lookout = arg;
-    for (;;)
-        await(lookout, lookout_turn(lookout, loop_now_ms()));
+    for (;;) {
+        (void)lookout_turn(lookout, loop_now_ms());
+        await(lookout);
+    }
     return NULL;
 }
 

@@ -13,8 +13,9 @@
 
 struct lookout;
 
-/* Milliseconds until the next look at this path; -1: never again. On the lookout's thread. */
-typedef int64_t lookout_fn(void *arg, const char *path);
+/* Milliseconds until the next look at this path; -1: never again. `vain`: so many questions about it in a row brought nothing (lookout_note). On
+ * the lookout's thread. */
+typedef int64_t lookout_fn(void *arg, const char *path, unsigned vain);
 
 bool lookout_new(lookout_fn *fn, void *arg, struct lookout **ret_lookout, struct err *err)
     MUST_CHECK;
@@ -24,6 +25,13 @@ DEFINE_AUTO(struct lookout, lookout_free);
 bool lookout_run(struct lookout *lookout, struct err *err) MUST_CHECK;
 /* Any thread: a path to look at, first in so long; one that is known stays as it is, and beyond the maximum none is taken. */
 void lookout_add(struct lookout *lookout, const char *path, int64_t delay_ms);
+/*
+ * Any thread: what came of a question about a path, ERR_OK when that was the secret; then, if it had been in vain before, the path is looked at at once, since
+ * all may be as it was. False: the same came of the last one. True also for a path that is not looked at.
+ */
+bool lookout_note(struct lookout *lookout, const char *path, enum err_code code);
+/* `first_ms`, doubled for each question in vain, up to `last_ms`. */
+int64_t lookout_delay(int64_t first_ms, int64_t last_ms, unsigned vain);
 /* Any thread: no look begins from now on. */
 void lookout_stop(struct lookout *lookout);
 /* Looks at what is due at `now_ms`, without its lock; milliseconds until the next is, -1: nothing is waited for. */

@@ -1,83 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/park.h"
+#include "fs/park_private.h"
 
 #include <errno.h>
-#include <pthread.h>
-#include <string.h>
-#include <sys/queue.h>
 
-#define BUCKETS     256u
 #define WAITERS_MAX 32768u
-/* For so long after the broker gave no answer nobody waits for it who has something to go on with. */
-#define SLOW_MS 10000
-
-/* All in one queue have the same time to wait, so that they stand in the order of their deadlines. */
-enum queue_kind { PATIENT, IMPATIENT, QUEUE_KINDS };
-
-struct waiter {
-    TAILQ_ENTRY(waiter) by_deadline; /* in park->queues[kind] */
-    LIST_ENTRY(waiter) by_flight;
-    LIST_ENTRY(waiter) by_id;
-    uint64_t id;
-    bool armed;
-    bool done; /* its end came before it was armed: park_arm answers */
-    enum queue_kind kind;
-    struct park_answer answer; /* with a reference to the lease */
-    int64_t deadline_ms;
-    struct flight *flight; /* NULL: landed */
-    void *ticket;
-};
-
-TAILQ_HEAD(waiter_queue, waiter);
-
-struct flight {
-    LIST_ENTRY(flight) link;
-    LIST_HEAD(, waiter) waiters;
-    struct park *park;
-    char *path;
-    struct blob *blob;
-    const struct conf_settings *settings;
-    struct resolver_call *call;
-    bool started;
-    bool overdue; /* somebody lost patience with it */
-    bool again;   /* it is resolved for the second time, with memory made free for it */
-};
-
-struct park {
-    struct park_conf conf;
-    struct loop_timer *timer; /* loop thread */
-    pthread_mutex_t lock;     /* protects all below */
-    struct waiter_queue queues[QUEUE_KINDS];
-    LIST_HEAD(, waiter) waiters[BUCKETS];
-    LIST_HEAD(, flight) flights[BUCKETS];
-    uint64_t last_id;
-    bool stopped;
-    int64_t slow_until_ms; /* the broker does not answer, or not soon */
-    struct park_stats stats;
-};
 
 /* -- waiters and flights, under the lock ------------------------------------------------------- */
-
-static size_t bucket_of(const char *path)
-{
-    return path_hash(0, path) % BUCKETS;
-}
 
 static struct waiter *find_waiter(struct park *park, uint64_t id)
 {
     struct waiter *waiter;
-    LIST_FOREACH(waiter, &park->waiters[id % BUCKETS], by_id)
+    LIST_FOREACH(waiter, &park->waiters[id % PARK_BUCKETS], by_id)
     if (waiter->id == id)
         return waiter;
-    return NULL;
-}
-
-static struct flight *find_flight(struct park *park, const char *path, const struct blob *blob)
-{
-    struct flight *flight;
-    LIST_FOREACH(flight, &park->flights[bucket_of(path)], link)
-    if (strcmp(flight->path, path) == 0 && blob_equal(flight->blob, blob))
-        return flight;
     return NULL;
 }
 
@@ -112,36 +47,6 @@ static bool finish(struct park *park, struct waiter *waiter, const struct park_a
     return true;
 }
 
-static struct flight *flight_new(struct park *park, const struct park_wanted *wanted)
-{
-    struct flight *flight = calloc(1, sizeof *flight);
-    char *copy = strdup(wanted->path);
-    if (!flight || !copy) {
-        free(flight);
-        free(copy);
-        return NULL;
-    }
-    *flight = (struct flight){
-        .park = park, .path = copy, .blob = blob_ref(wanted->blob), .settings = wanted->settings};
-    LIST_INIT(&flight->waiters);
-    LIST_INSERT_HEAD(&park->flights[bucket_of(wanted->path)], flight, link);
-    park->stats.flights++;
-    return flight;
-}
-
-static void flight_free(struct flight *flight)
-{
-    blob_unref(flight->blob);
-    free(flight->path);
-    free(flight);
-}
-
-static void unlink_flight(struct flight *flight)
-{
-    LIST_REMOVE(flight, link);
-    flight->park->stats.flights--;
-}
-
 /* -- ending waiters ---------------------------------------------------------------------------- */
 
 static void answer(struct park *park, struct waiter *waiter)
@@ -151,8 +56,7 @@ static void answer(struct park *park, struct waiter *waiter)
     free(waiter);
 }
 
-/* Ends the waiters of a flight one by one, so that no answer is given under the lock. */
-static void finish_all(struct park *park, struct flight *flight, const struct park_answer *told)
+void park_finish_all(struct park *park, struct flight *flight, const struct park_answer *told)
 {
     for (;;) {
         pthread_mutex_lock(&park->lock);
@@ -168,101 +72,9 @@ static void finish_all(struct park *park, struct flight *flight, const struct pa
     }
 }
 
-static void drop_flight(struct flight *flight, const struct park_answer *told)
-{
-    pthread_mutex_lock(&flight->park->lock);
-    unlink_flight(flight);
-    pthread_mutex_unlock(&flight->park->lock);
-    finish_all(flight->park, flight, told);
-    flight_free(flight);
-}
-
-static void drop_flight_errno(struct flight *flight, int sys_errno)
-{
-    const struct park_answer told = {.sys_errno = sys_errno};
-    drop_flight(flight, &told);
-}
-
-static void count_end(struct park *park, bool resolved, bool slow)
-{
-    pthread_mutex_lock(&park->lock);
-    park->stats.resolved += resolved;
-    park->stats.refused += !resolved;
-    park->slow_until_ms = slow ? loop_now_ms() + SLOW_MS : 0;
-    pthread_mutex_unlock(&park->lock);
-}
-
-/* Loop thread, as the next. The cache is filled first, then the flight goes: an open in between finds one or the other. */
-static void land_lease(struct flight *flight, struct lease *arrived)
-{
-    struct park *park = flight->park;
-    const struct park_events *events = &park->conf.events;
-    enum cache_news news;
-    auto_lease *lease =
-        cache_put(park->conf.cache, flight->path, flight->blob, arrived, flight->settings, &news);
-    const struct park_answer told = {.lease = lease};
-    count_end(park, true, false);
-    if (events->arrived)
-        events->arrived(events->arg, flight->path, lease, news, flight->settings);
-    drop_flight(flight, &told);
-}
-
-static void land_error(struct flight *flight, const struct err *cause)
-{
-    struct park *park = flight->park;
-    const struct park_events *events = &park->conf.events;
-    struct err err = *cause;
-    bool first = false;
-    auto_lease *lease = cache_refused(park->conf.cache, flight->path, flight->blob, &err, &first);
-    const struct park_answer told = {
-        lease, lease != NULL, lease ? 0 : err_info(err.code)->sys_errno};
-    count_end(park, false, lease != NULL);
-    if (!lease && events->refused)
-        events->refused(events->arg, flight->path, &err, first);
-    if (lease && first && events->stale)
-        events->stale(events->arg, flight->path, &err);
-    drop_flight(flight, &told);
-}
-
-static void start_flight(void *arg);
-
-/* No memory could be locked: open files hold what the cache may not count, so the cache gives way, once. */
-static bool try_again(struct flight *flight, const struct err *err)
-{
-    struct err ignored = ERR_INIT;
-    if (err->code != ERR_NOMEM || flight->again || !cache_shrink(flight->park->conf.cache))
-        return false;
-    flight->again = true;
-    return loop_post(flight->park->conf.loop, start_flight, flight, &ignored);
-}
-
-static bool take_lease(const struct flight *flight, const struct resolve_result *result,
-    struct lease **ret_lease, struct err *err)
-{
-    const struct park_conf *conf = &flight->park->conf;
-    if (secret_len(result->plaintext) > conf->length_max)
-        return err_set(err, ERR_FORMAT, "%s: the secret has %zu bytes; secrets.maximum allows %zu",
-            flight->path, secret_len(result->plaintext), conf->length_max);
-    return lease_new(conf->leases, flight->path, result->plaintext, result->resource,
-        result->taken_ms, ret_lease, err);
-}
-
-static void on_resolved(void *arg, const struct resolve_result *result, const struct err *cause)
-{
-    struct flight *flight = arg;
-    struct err err = *cause;
-    auto_lease *lease = NULL;
-    flight->call = NULL;
-    if (result && take_lease(flight, result, &lease, &err))
-        land_lease(flight, lease);
-    else if (!try_again(flight, &err))
-        land_error(flight, &err);
-}
-
 /* -- on the loop's thread ---------------------------------------------------------------------- */
 
-/* Armed while there are flights: only they can have waiters. */
-static void set_alarm(struct park *park)
+void park_set_alarm(struct park *park)
 {
     int64_t now = loop_now_ms(), delay = INT64_MAX;
     pthread_mutex_lock(&park->lock);
@@ -287,7 +99,7 @@ static bool lose_patience(struct park *park, struct waiter *waiter, struct park_
     struct lease *lease =
         cache_excuse(park->conf.cache, flight->path, flight->blob, park->conf.timeout_ms);
     flight->overdue = true;
-    park->slow_until_ms = loop_now_ms() + SLOW_MS;
+    park->slow_until_ms = loop_now_ms() + PARK_SLOW_MS;
     *ret_told = (struct park_answer){.lease = lease, .stale = true};
     if (lease)
         return true;
@@ -353,46 +165,7 @@ static void on_alarm(void *arg)
     for (int kind = QUEUE_KINDS - 1; kind >= 0; kind--)
         while (end_due(park, (enum queue_kind)kind))
             ;
-    set_alarm(park);
-}
-
-/* Of what the blob says: a sealed string, the name of a resource, or a file that is not there. */
-static bool start_call(struct flight *flight, struct err *err)
-{
-    const struct park_conf *conf = &flight->park->conf;
-    const struct blob *blob = flight->blob;
-    if (blob->missing)
-        return err_set(err, ERR_IO, "%s: its sealed_file %s: %s", flight->path,
-            buf_text(&blob->text), strerror(blob->missing));
-    if (blob->text.len > BLOB_SIZE_MAX)
-        return err_set(err, ERR_FORMAT, "%s: longer than a sealed string may be (%u bytes)",
-            flight->path, BLOB_SIZE_MAX);
-    if (blob->is_name)
-        return conf->resolver->fetch(conf->resolver, buf_text(&blob->text), conf->timeout_ms,
-            on_resolved, flight, &flight->call, err);
-    struct resolve_request request = {
-        .path = flight->path + path_below(conf->mountpoint, flight->path),
-        .blob = buf_bytes(&blob->text),
-        .max_age_ms = flight->settings->fresh_ms,
-        .timeout_ms = conf->timeout_ms};
-    return conf->resolver->resolve(
-        conf->resolver, &request, on_resolved, flight, &flight->call, err);
-}
-
-static void start_flight(void *arg)
-{
-    struct flight *flight = arg;
-    struct park *park = flight->park;
-    struct err err = ERR_INIT;
-    if (park->stopped) {
-        drop_flight_errno(flight, ENOTCONN);
-        return;
-    }
-    if (!start_call(flight, &err)) {
-        land_error(flight, &err);
-        return;
-    }
-    set_alarm(park);
+    park_set_alarm(park);
 }
 
 /* -- from request threads ---------------------------------------------------------------------- */
@@ -400,7 +173,7 @@ static void start_flight(void *arg)
 static bool add_waiter(struct park *park, const struct park_wanted *wanted, enum queue_kind kind,
     void *ticket, uint64_t *ret_id, struct err *err)
 {
-    struct flight *flight = find_flight(park, wanted->path, wanted->blob);
+    struct flight *flight = flight_find(park, wanted->path, wanted->blob);
     struct waiter *waiter = calloc(1, sizeof *waiter);
     if (waiter && !flight)
         flight = flight_new(park, wanted);
@@ -415,27 +188,17 @@ static bool add_waiter(struct park *park, const struct park_wanted *wanted, enum
         .flight = flight,
         .ticket = ticket};
     TAILQ_INSERT_TAIL(&park->queues[kind], waiter, by_deadline);
-    LIST_INSERT_HEAD(&park->waiters[waiter->id % BUCKETS], waiter, by_id);
+    LIST_INSERT_HEAD(&park->waiters[waiter->id % PARK_BUCKETS], waiter, by_id);
     LIST_INSERT_HEAD(&flight->waiters, waiter, by_flight);
     park->stats.waiters++;
     *ret_id = waiter->id;
     return true;
 }
 
-/* Under the lock: a flight that nobody waits for. NULL: none is needed, or there is no memory. */
-static struct flight *fly_alone(struct park *park, const struct park_wanted *wanted)
-{
-    struct flight *flight =
-        find_flight(park, wanted->path, wanted->blob) ? NULL : flight_new(park, wanted);
-    if (flight)
-        flight->started = true;
-    return flight;
-}
-
 /* An aged plaintext is there; does this open go on with it at once? */
 static bool nobody_waits(struct park *park, const struct park_wanted *wanted)
 {
-    const struct flight *flight = find_flight(park, wanted->path, wanted->blob);
+    const struct flight *flight = flight_find(park, wanted->path, wanted->blob);
     return park->slow_until_ms > loop_now_ms() || (flight && flight->overdue);
 }
 
@@ -453,7 +216,7 @@ static bool add_locked(struct park *park, const struct park_wanted *wanted, void
     *ret_result = cache_find(park->conf.cache, wanted->path, wanted->blob, &lease, ret_refusal);
     bool aged = *ret_result == CACHE_AGED;
     if (aged && nobody_waits(park, wanted)) {
-        *ret_alone = fly_alone(park, wanted);
+        *ret_alone = flight_alone(park, wanted);
         *ret_result = CACHE_STALE;
         aged = false;
     }
@@ -467,15 +230,6 @@ static bool add_locked(struct park *park, const struct park_wanted *wanted, void
     return add_waiter(park, wanted, aged ? IMPATIENT : PATIENT, ticket, ret_id, err);
 }
 
-static bool launch(struct park *park, struct flight *flight)
-{
-    struct err err = ERR_INIT;
-    if (loop_post(park->conf.loop, start_flight, flight, &err))
-        return true;
-    drop_flight_errno(flight, EIO);
-    return false;
-}
-
 bool park_add(struct park *park, const struct park_wanted *wanted, void *ticket, uint64_t *ret_id,
     enum cache_result *ret_result, struct lease **ret_lease, struct err *ret_refusal,
     struct err *err)
@@ -486,17 +240,17 @@ bool park_add(struct park *park, const struct park_wanted *wanted, void *ticket,
         add_locked(park, wanted, ticket, ret_id, ret_result, ret_lease, ret_refusal, &alone, err);
     pthread_mutex_unlock(&park->lock);
     if (alone)
-        (void)launch(park, alone);
+        (void)flight_launch(park, alone);
     return done;
 }
 
 bool park_refresh(struct park *park, const struct park_wanted *wanted)
 {
     pthread_mutex_lock(&park->lock);
-    bool flies = find_flight(park, wanted->path, wanted->blob) != NULL;
-    struct flight *alone = park->stopped || flies ? NULL : fly_alone(park, wanted);
+    bool flies = flight_find(park, wanted->path, wanted->blob) != NULL;
+    struct flight *alone = park->stopped || flies ? NULL : flight_alone(park, wanted);
     pthread_mutex_unlock(&park->lock);
-    return flies || (alone && launch(park, alone));
+    return flies || (alone && flight_launch(park, alone));
 }
 
 void park_arm(struct park *park, uint64_t id)
@@ -518,7 +272,7 @@ void park_arm(struct park *park, uint64_t id)
     if (mine)
         answer(park, waiter);
     if (unstarted)
-        (void)launch(park, unstarted);
+        (void)flight_launch(park, unstarted);
 }
 
 void park_interrupt(struct park *park, uint64_t id)
@@ -534,17 +288,6 @@ void park_interrupt(struct park *park, uint64_t id)
 
 /* -- life -------------------------------------------------------------------------------------- */
 
-static struct flight *first_flight(struct park *park)
-{
-    for (size_t i = 0; i < BUCKETS; i++) {
-        struct flight *flight;
-        LIST_FOREACH(flight, &park->flights[i], link)
-        if (flight->call)
-            return flight;
-    }
-    return NULL;
-}
-
 void park_stop(struct park *park)
 {
     pthread_mutex_lock(&park->lock);
@@ -552,12 +295,12 @@ void park_stop(struct park *park)
     pthread_mutex_unlock(&park->lock);
     for (;;) {
         pthread_mutex_lock(&park->lock);
-        struct flight *flight = first_flight(park);
+        struct flight *flight = flight_first(park);
         pthread_mutex_unlock(&park->lock);
         if (!flight)
             return; /* those not started yet end when the loop comes to them */
         park->conf.resolver->cancel(park->conf.resolver, flight->call);
-        drop_flight_errno(flight, ENOTCONN);
+        flight_drop_errno(flight, ENOTCONN);
     }
 }
 

@@ -33,8 +33,8 @@ typedef void park_reply_fn(void *arg, void *ticket, const struct park_answer *an
 
 /* What came of asking the key broker, once a flight, before those who wait for it are answered. Loop thread; all may be NULL. */
 struct park_events {
-    /* `err` says what those who wait are told; `first`: it is withdrawn, and was not before. */
-    void (*refused)(void *arg, const char *path, const struct err *err, bool first);
+    /* `err` says what those who wait are told; `first`: it is withdrawn, and was not before; `awaited`: somebody waits. */
+    void (*refused)(void *arg, const char *path, const struct err *err, bool first, bool awaited);
     /* The broker gives no answer since `err`: from now on the aged plaintext is served. */
     void (*stale)(void *arg, const char *path, const struct err *err);
     void (*arrived)(void *arg, const char *path, struct lease *lease, enum cache_news news,

@@ -12,6 +12,8 @@
 /* A file with on_change is looked at, at the cost of a question to the monitor, and not so soon again when the key broker was asked. */
 #define LOOK_MS 2000
 #define ASK_MS  10000
+/* Nor, after refusals, later than this. */
+#define ASK_LAST_MS 300000
 
 struct served {
     struct served_conf conf;
@@ -103,7 +105,7 @@ static void follow_flip(struct served *served, const char *path, char out[PATH_S
 }
 
 /* On the lookout's thread. A file that cannot be looked at now is looked at again later. */
-static int64_t look(void *arg, const char *path)
+static int64_t look(void *arg, const char *path, unsigned vain)
 {
     struct served *served = arg;
     char now[PATH_SIZE], full[PATH_FULL_SIZE];
@@ -118,12 +120,15 @@ static int64_t look(void *arg, const char *path)
         return -1; /* known from an earlier worker: nobody wants to be told, so nobody asks for it but readers */
     if (!pin->is_sealed)
         return LOOK_MS;
+    if (!settings_of(served->conf.settings, pin)->on_change)
+        return -1; /* known only because an earlier worker's mount had it */
     path_full(served->conf.mountpoint, now, full);
     cache_state(custody_cache(served->conf.custody), full, pin->blob, &state);
     const struct park_wanted wanted = {full, pin->blob, settings};
     bool wanted_anew = state.result == CACHE_MISS || state.result == CACHE_AGED;
-    int64_t delay = wanted_anew && park_refresh(served->park, &wanted) ? ASK_MS : LOOK_MS;
-    return delay + path_hash((uint64_t)loop_now_ms(), path) % (LOOK_MS / 4);
+    bool asked = wanted_anew && park_refresh(served->park, &wanted);
+    int64_t delay = asked ? lookout_delay(ASK_MS, ASK_LAST_MS, vain) : LOOK_MS;
+    return delay + (int64_t)(path_hash((uint64_t)loop_now_ms(), path) % (uint64_t)(delay / 4));
 }
 
 /* Those that the configuration names are looked at from the start, the others of a source from their first open on; what an earlier worker's
@@ -186,8 +191,20 @@ bool served_make(struct served *served, struct err *err)
            make_ops(served, err) && make_park(served, err);
 }
 
+/* The kernel may have pages that an earlier worker gave it. This one knows neither what is in them nor how long that may be shown. Before any
+ * thread runs, so that the table stands still. */
+static void drop_inherited(struct served *served)
+{
+    for (uint32_t slot = 0; slot < served->table->node_high; slot++) {
+        const struct node_record *record = &served->table->nodes[slot];
+        if (record->id != 0 && S_ISREG(record->type))
+            ops_invalidate(served->ops, record->id);
+    }
+}
+
 bool served_start(struct served *served, struct err *err)
 {
+    drop_inherited(served);
     return ops_start(served->ops, served->park, err) && ops_run(served->ops, err) &&
            start_lookout(served, err);
 }
@@ -271,8 +288,9 @@ static void drop_pages(void *arg, uint64_t node)
     ops_invalidate(served->ops, node);
 }
 
-/* An open file served directly has pages only from mmap and splice; they go when it is closed, or for good. */
-static void drop_at(struct served *served, const char *path)
+/* What is open there is revoked, for the workers to come as well. An open file served directly has pages only from mmap and splice; they go
+ * when it is closed, or for good. */
+static void revoke_at(struct served *served, const char *path)
 {
     char below[PATH_SIZE], full[PATH_FULL_SIZE];
     auto_free uint64_t *nodes = NULL;
@@ -281,8 +299,10 @@ static void drop_at(struct served *served, const char *path)
         if (!tree_path(served->tree, nodes[i], below))
             continue;
         path_full(served->conf.mountpoint, below, full);
-        if (strcmp(full, path) == 0)
-            ops_invalidate(served->ops, nodes[i]);
+        if (strcmp(full, path) != 0)
+            continue;
+        handles_revoke_node(served->handles, nodes[i]);
+        ops_invalidate(served->ops, nodes[i]);
     }
 }
 
@@ -295,8 +315,14 @@ void served_over(struct served *served, const char *path, struct lease *lease)
         handles_revoke(served->handles);
         tree_each_sealed(served->tree, drop_pages, served);
     } else if (!lease) {
-        drop_at(served, path);
+        revoke_at(served, path);
     }
+}
+
+bool served_answered(struct served *served, const char *path, enum err_code code)
+{
+    size_t below = path_below(served->conf.mountpoint, path);
+    return below == 0 || !served->lookout || lookout_note(served->lookout, path + below, code);
 }
 
 void served_swept(struct served *served)

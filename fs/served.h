@@ -58,6 +58,8 @@ const char *served_mountpoint(const struct served *served);
 void served_status(const struct served *served, struct served_status *ret_status);
 /* As custody_conf.over. */
 void served_over(struct served *served, const char *path, struct lease *lease);
+/* The key broker was asked (ERR_OK: and gave the secret). False: this mount's lookout asks about this path, and the same came of it the last time. */
+bool served_answered(struct served *served, const char *path, enum err_code code);
 /* As custody_conf.swept. */
 void served_swept(struct served *served);
 /* Ends what waits (ENOTCONN); later opens that would have to wait get the same. */

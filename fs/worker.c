@@ -1,49 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "fs/worker.h"
+#include "fs/worker_private.h"
 
-#include <fcntl.h>
-#include <pthread.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
-#include "fs/child.h"
-#include "fs/gate.h"
-#include "fs/health.h"
-#include "fs/monitor_client.h"
-#include "fs/refusals.h"
-#include "fs/served.h"
 #include "fs/witness.h"
-#include "fs/stamps.h"
 
 /* Descriptors kept on source files; fewer when the process may not have many. */
 #define PINS_MAX 4096u
 /* Left for everything else. */
 #define FDS_RESERVED 256u
 #define CALLERS_MAX  256u
-/* How often a thread that was about to read is woken again. */
-#define FREEZE_TURN_MS 2
-/* Locked memory for plaintexts of open files, beside what the two caches may hold. */
-#define HANDOVER_MEMORY (64u * 1024 * 1024)
-
-struct worker {
-    struct worker_conf conf;
-    int64_t started_ms;
-    struct monitor_client monitor;
-    struct settings settings;
-    struct stamps *stamps;
-    struct custody *custody;           /* NULL: no mount */
-    struct served *mounts[MOUNTS_MAX]; /* by the monitor's number; NULL: not mounted */
-    struct loop_timer *freeze;
-    struct loop_watch *events;
-    pthread_mutex_t refusals_lock; /* protects the next */
-    struct refusals refusals;
-    struct health *health;
-    struct gate *gate;
-};
 
 /* -- what the control socket asks -------------------------------------------------------------- */
 
@@ -167,115 +137,9 @@ void worker_normal_path(const struct worker *worker, const char *path, char *out
         memcpy(out, full, strlen(full) + 1);
 }
 
-/* -- from one worker to the next --------------------------------------------------------------- */
-
-static struct lease *take_lease(
-    void *arg, const char *path, const char *resource, int64_t age_ms, struct secret *plaintext)
-{
-    struct worker *worker = arg;
-    struct lease *lease;
-    struct err err = ERR_INIT;
-    if (lease_new(custody_leases(worker->custody), path, plaintext, resource,
-            loop_now_ms() - age_ms, &lease, &err))
-        return lease;
-    log_err(LOG_LEVEL_WARNING, &err, "%s", path);
-    return NULL;
-}
-
-/* It keeps the times that it had, as far as this configuration allows any. */
-static void take_kept(void *arg, struct lease *lease, bool is_name, struct bytes text,
-    int64_t fresh_ms, int64_t limit_ms)
-{
-    struct worker *worker = arg;
-    AUTO(blob_unref) struct blob *blob = NULL;
-    struct conf_settings most = settings_most(&worker->settings);
-    enum cache_news news;
-    struct err err = ERR_INIT;
-    if (fresh_ms < most.fresh_ms)
-        most.fresh_ms = fresh_ms;
-    if (limit_ms < most.usable_ms)
-        most.usable_ms = limit_ms;
-    if (!blob_copy(text, &blob, &err))
-        return;
-    blob->is_name = is_name;
-    lease_unref(
-        cache_put(custody_cache(worker->custody), lease_path(lease), blob, lease, &most, &news));
-}
-
-static void take_open(
-    void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease)
-{
-    struct worker *worker = arg;
-    for (size_t i = 0; i < worker->conf.mount_count; i++)
-        if (worker->mounts[i] && strcmp(worker->conf.mountpoints[i], mountpoint) == 0) {
-            served_take_open(worker->mounts[i], fh, file_fd, lease);
-            return;
-        }
-    close(file_fd); /* of a mount that there is no more */
-}
-
-/* From here on it is this worker that answers the kernel. What the old one could not give is fetched anew. */
-static bool relieve(struct worker *worker, struct err *err)
-{
-    const struct handover_sink sink = {take_lease, take_kept, take_open, worker,
-        2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
-    auto_fd int fd = take_fd(worker->conf.predecessor_fd);
-    struct handover_count count = {0};
-    struct err why = ERR_INIT;
-    if (fd < 0)
-        return true;
-    if (!handover_take(fd, &sink, &count, &why))
-        log_err(LOG_LEVEL_WARNING, &why, "not all is taken over from the old worker");
-    log_info("%zu plaintexts and %zu open files taken over", count.kept, count.open);
-    if (count.left_out > 0)
-        log_warning(
-            "%zu plaintexts and open files are not taken over: they need more locked memory "
-            "than [secrets] memory allows; they are fetched anew",
-            count.left_out);
-    return handover_taken(fd, err);
-}
-
-struct giving {
-    struct handover *handover;
-    struct err *err;
-    bool failed;
-};
-
-static void give_kept(
-    void *arg, struct lease *lease, const struct blob *blob, int64_t fresh_ms, int64_t limit_ms)
-{
-    struct giving *giving = arg;
-    giving->failed = giving->failed || !handover_give_kept(giving->handover, lease, blob->is_name,
-                                           buf_bytes(&blob->text), fresh_ms, limit_ms, giving->err);
-}
-
-static bool give_all(struct worker *worker, struct handover *handover, struct err *err)
-{
-    struct giving giving = {handover, err, false};
-    for (size_t i = 0; i < worker->conf.mount_count; i++)
-        if (worker->mounts[i] && !served_give(worker->mounts[i], handover, err))
-            return false;
-    cache_each(custody_cache(worker->custody), give_kept, &giving);
-    return !giving.failed;
-}
-
-/* All goes to the successor. Returns only when that does not take over: then nothing has changed. */
-static void be_relieved(struct worker *worker, int fd)
-{
-    AUTO(handover_free) struct handover *handover = NULL;
-    struct err err = ERR_INIT, why = ERR_INIT;
-    if (handover_new(fd, &handover, &err)) {
-        if (!give_all(worker, handover, &why))
-            log_err(LOG_LEVEL_WARNING, &why, "not all is handed over");
-        if (handover_finish(handover, &err))
-            _exit(0); /* no destructor: what is in flight is the successor's now */
-    }
-    log_err(LOG_LEVEL_WARNING, &err, "no successor takes over");
-}
-
 /* -- events ------------------------------------------------------------------------------------ */
 
-static bool tell(
+bool worker_tell(
     const struct worker *worker, enum monitor_event_kind kind, size_t mount, struct err *err)
 {
     struct monitor_event event = {.kind = kind, .mount = (uint16_t)mount};
@@ -290,32 +154,8 @@ static void stop(struct worker *worker)
     for (size_t i = 0; i < worker->conf.mount_count; i++)
         if (worker->mounts[i])
             served_stop(worker->mounts[i]);
-    if (!tell(worker, MONITOR_STOPPED, 0, &err))
+    if (!worker_tell(worker, MONITOR_STOPPED, 0, &err))
         log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
-}
-
-static void on_freeze(void *arg)
-{
-    struct worker *worker = arg;
-    struct err err = ERR_INIT;
-    bool still = true;
-    for (size_t i = 0; i < worker->conf.mount_count; i++)
-        still = (!worker->mounts[i] || served_freeze(worker->mounts[i])) && still;
-    if (!still)
-        loop_timer_set(worker->freeze, FREEZE_TURN_MS);
-    else if (!tell(worker, MONITOR_FROZEN, 0, &err))
-        log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
-}
-
-static void thaw(struct worker *worker)
-{
-    struct err err = ERR_INIT;
-    loop_timer_clear(worker->freeze);
-    for (size_t i = 0; i < worker->conf.mount_count; i++)
-        if (worker->mounts[i] && !served_thaw(worker->mounts[i], &err)) {
-            log_err(LOG_LEVEL_ERROR, &err, "go on serving");
-            _exit(3); /* the monitor replaces us */
-        }
 }
 
 static void obey(struct worker *worker, const struct monitor_event *event, int fd)
@@ -323,11 +163,11 @@ static void obey(struct worker *worker, const struct monitor_event *event, int f
     if (event->kind == MONITOR_STOP)
         stop(worker);
     else if (event->kind == MONITOR_FREEZE)
-        on_freeze(worker);
+        worker_freeze(worker);
     else if (event->kind == MONITOR_THAW)
-        thaw(worker);
+        worker_thaw(worker);
     else if (event->kind == MONITOR_RELIEVE && fd >= 0)
-        be_relieved(worker, fd);
+        worker_be_relieved(worker, fd);
 }
 
 static void on_events(void *arg, uint32_t flags)
@@ -360,7 +200,7 @@ static void on_unmounted(void *arg, struct served *served)
         if (worker->mounts[i] == served) {
             worker->mounts[i] = NULL;
             served_end(served);
-            (void)!tell(worker, MONITOR_UNMOUNTED, i, &err);
+            (void)!worker_tell(worker, MONITOR_UNMOUNTED, i, &err);
         }
         any = any || worker->mounts[i];
     }
@@ -421,10 +261,27 @@ static void tell_refusal(const char *id, const char *path, const struct err *err
     log_text(LOG_LEVEL_WARNING, fields, ARRAY_LEN(fields), "refused: %s", err->message);
 }
 
-static void on_refused(void *arg, const char *path, const struct err *err)
+/* False: a lookout asked, and was told the same before. */
+static bool is_news(struct worker *worker, const char *path, enum err_code code)
+{
+    bool news = true;
+    for (size_t i = 0; i < worker->conf.mount_count; i++)
+        if (worker->mounts[i] && !served_answered(worker->mounts[i], path, code))
+            news = false;
+    return news;
+}
+
+static void on_arrived(void *arg, const char *path)
+{
+    (void)is_news(arg, path, ERR_OK);
+}
+
+static void on_refused(void *arg, const char *path, const struct err *err, bool awaited)
 {
     struct worker *worker = arg;
     char id[WORKER_ID_SIZE];
+    if (!is_news(worker, path, err->code) && !awaited)
+        return;
     pthread_mutex_lock(&worker->refusals_lock);
     memcpy(id, refusals_add(&worker->refusals, path, err)->id, sizeof id);
     pthread_mutex_unlock(&worker->refusals_lock);
@@ -532,6 +389,7 @@ bool worker_start(struct worker *worker, struct err *err)
         .over = on_over,
         .swept = on_swept,
         .changed = on_changed,
+        .arrived = on_arrived,
         .refused = on_refused,
         .stale = on_stale,
         .distrusted = on_distrusted,
@@ -543,7 +401,7 @@ bool worker_start(struct worker *worker, struct err *err)
     for (size_t i = 0; i < conf->mount_count; i++)
         if (conf->mountpoints[i][0] && !make_mount(worker, i, mounts, err))
             return err_wrap(err, "%s", conf->mountpoints[i]);
-    if (!relieve(worker, err))
+    if (!worker_relieve(worker, err))
         return false;
     for (size_t i = 0; i < conf->mount_count; i++)
         if (worker->mounts[i] && !served_start(worker->mounts[i], err))
@@ -573,7 +431,7 @@ bool worker_ready(struct worker *worker, struct err *err)
 {
     return loop_watch_fd(worker->conf.loop, worker->conf.events_fd, EPOLLIN, on_events, worker,
                &worker->events, err) &&
-           tell(worker, MONITOR_READY, 0, err);
+           worker_tell(worker, MONITOR_READY, 0, err);
 }
 
 /* The worker lives as long as its process. */
@@ -589,7 +447,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     refusals_init(&worker->refusals);
     if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||
         !stamps_open(conf->conf, &worker->stamps, err) ||
-        !loop_timer_new(conf->loop, on_freeze, worker, &worker->freeze, err)) {
+        !loop_timer_new(conf->loop, worker_freeze, worker, &worker->freeze, err)) {
         stamps_free(worker->stamps);
         health_free(worker->health);
         free(worker);

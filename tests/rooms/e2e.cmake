@@ -1,6 +1,7 @@
 sealed_it(e2e_read)
 sealed_it(e2e_policy)
 sealed_it(e2e_fresh)
+sealed_it(e2e_succession)
 sealed_it(e2e_faults)
 sealed_it(e2e_many)
 sealed_it(e2e_world)

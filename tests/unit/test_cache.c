@@ -363,6 +363,61 @@ static void test_shrink(void **state)
     end(&world);
 }
 
+static void give_past(void *arg, const struct cache_past *past)
+{
+    cache_put_past(arg, past);
+}
+
+/* A successor, with the key of versions. */
+static struct world successor(const struct world *old)
+{
+    struct world world = *old;
+    struct cache_conf conf = {.error_ttl_ms = MINUTE, .memory = 3 * PAGE};
+    struct err err = ERR_INIT;
+    assert_done(cache_new(&conf, &world.cache, &err), &err);
+    return world;
+}
+
+/* What a worker remembers is as good in its successor. */
+static void test_past_goes_over(void **state)
+{
+    struct world old = start(3 * PAGE), world = successor(&old);
+    (void)state;
+    put(&old, "x", old.a, "secret", 2 * MINUTE);
+    put(&old, "fresh", old.a, "secret", 0);
+    put(&old, "known", old.a, "secret", 0);
+    put(&world, "known", world.b, "other", 0);
+    cache_each_past(old.cache, give_past, world.cache);
+    assert_int_equal(find(&world, "x", world.a, ""), CACHE_MISS);
+    assert_int_equal(find(&world, "known", world.b, "other"), CACHE_HIT);
+    assert_true(cache_expired(world.cache, "x", world.a));
+    assert_false(cache_expired(world.cache, "x", world.b));
+    assert_false(cache_expired(world.cache, "fresh", world.a));
+    assert_int_equal(refuse(&world, world.a, ERR_UNREACH), ERR_STALE);
+    assert_int_equal(refuse(&world, world.a, ERR_NOTFOUND), ERR_REVOKED);
+    assert_int_equal(put(&world, "fresh", world.a, "secret", 0), CACHE_SAME);
+    assert_int_equal(put(&world, "fresh", world.a, "another", 0), CACHE_CHANGED);
+    cache_free(world.cache);
+    end(&old);
+}
+
+static void test_withdrawn_goes_over(void **state)
+{
+    struct world old = start(3 * PAGE), world = successor(&old);
+    struct err err = ERR_INIT;
+    bool first = true;
+    (void)state;
+    put(&old, "x", old.a, "secret", 0);
+    assert_int_equal(refuse(&old, old.a, ERR_NOTFOUND), ERR_REVOKED);
+    cache_each_past(old.cache, give_past, world.cache);
+    err_set(&err, ERR_NOTFOUND, "why");
+    assert_null(cache_refused(world.cache, "x", world.a, &err, &first));
+    assert_int_equal(err.code, ERR_REVOKED);
+    assert_false(first); /* it is news once */
+    cache_free(world.cache);
+    end(&old);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_by_path_and_string),
@@ -374,6 +429,7 @@ int main(void)
         cmocka_unit_test(test_revoked_is_not_found),
         cmocka_unit_test(test_age_of_what_was_refreshed), cmocka_unit_test(test_sweep),
         cmocka_unit_test(test_nothing_is_kept), cmocka_unit_test(test_state),
-        cmocka_unit_test(test_memory), cmocka_unit_test(test_shrink)};
+        cmocka_unit_test(test_memory), cmocka_unit_test(test_shrink),
+        cmocka_unit_test(test_past_goes_over), cmocka_unit_test(test_withdrawn_goes_over)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

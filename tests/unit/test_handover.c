@@ -14,6 +14,7 @@ static int ends[2];
 static struct leases *old_leases, *new_leases;
 static char seen[4096];
 static size_t seen_len;
+#define SEEN_FIRST "key;past /m/w 00ff 1234 1 0 0;past /m/l ff00 ffffffffffffffff 0 1 77;"
 
 static int start(void **state)
 {
@@ -44,6 +45,22 @@ static void note(const char *format, ...)
     va_start(args, format);
     seen_len += (size_t)vsnprintf(seen + seen_len, sizeof seen - seen_len, format, args);
     va_end(args);
+}
+
+static void on_key(void *arg, struct secret *key)
+{
+    struct err err = ERR_INIT;
+    (void)arg;
+    assert_done(leases_take_key(new_leases, key, &err), &err);
+    note("key;");
+}
+
+static void on_past(void *arg, const struct cache_past *past)
+{
+    (void)arg;
+    note("past %s %s %llx %d %d %lld;", past->path, past->version,
+        (unsigned long long)past->text_hash, past->withdrawn, past->has_limit,
+        (long long)past->left_ms);
 }
 
 static struct lease *on_lease(
@@ -80,7 +97,7 @@ static void on_open(
 
 static bool take(size_t memory, struct handover_count *ret_count, struct err *err)
 {
-    const struct handover_sink sink = {on_lease, on_kept, on_open, NULL, memory};
+    const struct handover_sink sink = {on_key, on_past, on_lease, on_kept, on_open, NULL, memory};
     return handover_take(ends[1], &sink, ret_count, err);
 }
 
@@ -106,8 +123,13 @@ static void *give_all(void *arg)
     auto_lease *gone = lease_of("/m/gone", 4, "gone");
     AUTO(handover_free) struct handover *handover = NULL;
     auto_fd int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    auto_secret *key = leases_key(old_leases);
+    const struct cache_past withdrawn = {"/m/w", "00ff", 0x1234, true, false, 0},
+                            limited = {"/m/l", "ff00", UINT64_MAX, false, true, 77};
     leases_revoke(old_leases, "/m/gone");
-    *done = handover_new(ends[0], &handover, &err) &&
+    *done = handover_new(ends[0], &handover, &err) && handover_give_key(handover, key, &err) &&
+            handover_give_past(handover, &withdrawn, &err) &&
+            handover_give_past(handover, &limited, &err) &&
             handover_give_kept(handover, one, false, bytes_str("sealed.a"), 5000, 6000, &err) &&
             handover_give_open(handover, "/m", 0x1000001, file, one, &err) &&
             handover_give_open(handover, "/m", 0x1000002, file, NULL, &err) &&
@@ -131,8 +153,8 @@ static void test_everything(void **state)
     pthread_join(thread, NULL);
     assert_true(done);
     assert_string_equal(seen,
-        "kept /m/a kbs:///a/b/c 0 sealed.a 5000 6000 plaintext one;open /m 1000001 13;"
-        "open /m 1000002 -1;kept /m/e kbs:///a/b/c 1  0 7 ;");
+        SEEN_FIRST "kept /m/a kbs:///a/b/c 0 sealed.a 5000 6000 plaintext one;open /m 1000001 13;"
+                   "open /m 1000002 -1;kept /m/e kbs:///a/b/c 1  0 7 ;");
     assert_int_equal(count.kept, 2);
     assert_int_equal(count.open, 2);
     assert_int_equal(count.left_out, 0);
@@ -150,7 +172,7 @@ static void test_no_memory_for_plaintexts(void **state)
     assert_done(handover_taken(ends[1], &err), &err);
     pthread_join(thread, NULL);
     assert_true(done);
-    assert_string_equal(seen, "open /m 1000002 -1;");
+    assert_string_equal(seen, SEEN_FIRST "open /m 1000002 -1;");
     assert_true(count.left_out >= 2);
 }
 

@@ -73,10 +73,30 @@ static void test_last_reference(void **state)
     lease_unref(NULL);
 }
 
+static void test_key(void **state)
+{
+    struct err err = ERR_INIT;
+    AUTO(leases_free) struct leases *one = leases_make();
+    AUTO(leases_free) struct leases *two = leases_make();
+    auto_lease *a = lease_make(one, "x", "secret", 0);
+    auto_lease *stranger = lease_make(two, "x", "secret", 0);
+    auto_secret *key = leases_key(one);
+    auto_secret *short_key = NULL;
+    (void)state;
+    assert_string_not_equal(a->version, stranger->version);
+    assert_refused(leases_take_key(two, key, &err), &err, ERR_FORMAT, "after plaintexts");
+    lease_unref(take_ptr(stranger));
+    assert_done(secret_copy(bytes_str("short"), &short_key, &err), &err);
+    assert_refused(leases_take_key(two, short_key, &err), &err, ERR_FORMAT, "32 bytes");
+    assert_done(leases_take_key(two, key, &err), &err);
+    auto_lease *b = lease_make(two, "x", "secret", 0);
+    assert_string_equal(a->version, b->version);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_versions),
         cmocka_unit_test(test_revoked_where_it_is_held), cmocka_unit_test(test_answer_under_way),
-        cmocka_unit_test(test_last_reference)};
+        cmocka_unit_test(test_last_reference), cmocka_unit_test(test_key)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -58,6 +58,7 @@ static int ends[64];
 static size_t last_len;
 static struct err last_refusal;
 static size_t refusals;
+static bool last_awaited;
 
 static void on_reply(void *arg, void *ticket, const struct park_answer *answer)
 {
@@ -69,11 +70,12 @@ static void on_reply(void *arg, void *ticket, const struct park_answer *answer)
         last_len = answer->lease->len;
 }
 
-static void on_refused(void *arg, const char *path, const struct err *err, bool first)
+static void on_refused(void *arg, const char *path, const struct err *err, bool first, bool awaited)
 {
     (void)arg;
     (void)path;
     (void)first;
+    last_awaited = awaited;
     last_refusal = *err;
     refusals++;
 }
@@ -450,6 +452,11 @@ static void test_refresh(void **state)
     land(0, "secret", ERR_OK);
     assert_int_equal(ends[0], 0);
     assert_int_equal(last_news, CACHE_FIRST);
+    assert_true(park_refresh(world.park, &wanted)); /* nobody joins */
+    turn(&world);
+    land(1, NULL, ERR_NOTFOUND);
+    assert_int_equal(last_refusal.code, ERR_REVOKED);
+    assert_false(last_awaited);
     world_end(&world);
 }
 
