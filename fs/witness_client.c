@@ -65,7 +65,11 @@ static bool receive(
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     struct pollfd ready = {.fd = client->fd, .events = POLLIN};
     bool closed = false;
+    int64_t end = loop_now_ms() + timeout_ms;
     int count = poll(&ready, 1, timeout_ms);
+    /* The signal that wakes threads for a freeze (ops_freeze) is no reason to give an answer up. */
+    for (int64_t left; count < 0 && errno == EINTR; count = poll(&ready, 1, (int)left))
+        left = end > loop_now_ms() ? end - loop_now_ms() : 0;
     if (count <= 0)
         return err_set(err, ERR_TIMEOUT, "the monitor's witness does not answer");
     ret_parcel->fd_count = 0;
