@@ -207,7 +207,7 @@ told "plain HTTP to this machine" '{"ok":1}'
 stop_probe
 probe() { "$TESTBIN/kbs_probe" --socket "$SOCKET" "$@" </dev/null; }
 refused "plain HTTP to elsewhere" 'only for this machine' probe --url http://kbs.example.org:8080
-refused "plain HTTP to what looks like this machine" 'after the host only' probe --url 'http://127.0.0.1@kbs.example.org/'
+refused "plain HTTP to what looks like this machine" 'has a user or password' probe --url 'http://127.0.0.1@kbs.example.org/'
 refused "a URL with a path" 'has a path' probe --url https://kbs.example.org/kbs
 refused "a CA file that is none" 'no certificate in PEM form' probe --url https://127.0.0.1 --ca "$DIR/certs/ca.key"
 refused "a CA file that is not there" 'ca_file' probe --url https://127.0.0.1 --ca "$DIR/absent"
