@@ -67,6 +67,13 @@ refused "or that is none" "[file:lost]" "$BIN/sealed" reload
 cp "$DIR/good.conf" "$DIR/sealedfs.conf"
 equal "status tells of both" "other $OTHER true" "$(sealed_stat '.brokers[0] | "\(.name) \(.url) \(.token)"')"
 
+# A reload executes the monitor anew: its command still runs.
+check "a reload" "$BIN/sealed" reload
+: >"$DIR/who"
+flush --token
+read_is there "plaintext of a/secret/b"
+equal "the command ran again, as its user" nobody "$(sort -u "$DIR/who")"
+
 # Each token is its own: without the first broker the second still gives (the signer's key is kept), and the other way round.
 stop kbs
 read_is there "plaintext of a/secret/b"
