@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# What else runs while a reload or an upgrade goes on: credentials of units, the audit with its rotation, and the metrics, all under load.
+. "$(dirname "$0")/lib.sh"
+. "$HERE/fs_lib.sh"
+SOCKET=$DIR/control.sock
+LOG=$DIR/log/audit
+mkdir "$DIR/log"
+install -m 0755 "$TESTBIN/sealedfs_fake" "$DIR/sealedfs_fake"
+TESTBIN=$DIR
+seal warm 'sealed.0.content'
+cat >"$DIR/conf" <<CONF
+[control]
+socket = $SOCKET
+[audit]
+policy = required
+journal = no
+file = $LOG
+rotate_size = 64K
+rotate_keep = 999
+[metrics]
+listen = $DIR/metrics.sock
+[credentials]
+socket = $DIR/credentials.sock
+[credential:first]
+unit = web.service
+resource = kbs:///fake/0/one
+[credential:soon]
+unit = web.service
+resource = kbs:///fake/200/soon
+CONF
+mount_fake "config=$DIR/conf"
+ask() { timeout 60 python3 "$HERE/credentials.py" "$DIR/credentials.sock" "$@"; }
+sealed_ask() { timeout 60 "$BIN/sealed" "$1" --socket "$SOCKET" "${@:2}"; }
+metrics() { curl -sS -o "$DIR/page" -w '%{http_code}' --unix-socket "$DIR/metrics.sock" http://localhost/metrics; }
+bound() { stat -c %i "$DIR/metrics.sock" "$DIR/credentials.sock" | xargs; }
+
+equal "a credential" content:one "$(ask web.service first)"
+before=$(bound)
+
+# Readers that count what they opened, and units that ask, until told to stop.
+read_on() { python3 - "$MNT/warm" "$DIR/stop" <<'PY'; }
+import os, sys
+path, stop = sys.argv[1:]
+opened = 0
+while not os.path.exists(stop):
+    with open(path) as file:
+        assert file.read() == "content"
+    opened += 1
+print(opened)
+PY
+ask_on() { until [ -e "$DIR/stop" ]; do ask web.service soon; done; }
+for i in 1 2 3; do read_on >"$DIR/opened$i" 2>"$DIR/reader$i.log" & eval "reader$i=$!"; done
+for i in 1 2; do ask_on >"$DIR/answers$i" 2>&1 & eval "asker$i=$!"; done
+for how in reload upgrade reload upgrade; do check "$how under load" sealed_ask "$how"; done
+asked() { grep -q content:soon "$DIR/answers1" && grep -q content:soon "$DIR/answers2"; }
+wait_for 10 "credentials to be given" asked
+: >"$DIR/stop"
+total=0
+for i in 1 2 3; do
+    pid=reader$i
+    wait "${!pid}" || die "reader $i: $(cat "$DIR/reader$i.log")"
+    total=$((total + $(cat "$DIR/opened$i")))
+done
+for i in 1 2; do pid=asker$i; wait "${!pid}" || true; done
+equal "each open has its record, none has two" "$total" "$(python3 "$HERE/fs_access.py" count "$LOG" /warm)"
+check "over files that were put aside meanwhile" test -s "$LOG.2"
+equal "a credential is given whole or not at all" "" "$(cat "$DIR"/answers? | grep -vxE 'content:soon|refused|error: Connection reset by peer' | sort | uniq -c)"
+equal "afterwards it is given" "content:one content:soon" "$(ask web.service first) $(ask web.service soon)"
+equal "on the sockets that were bound at the start" "$before" "$(bound)"
+stop fs
+check "and the mount ends as ever" not_mounted
