@@ -219,7 +219,7 @@ static bool worker_describe(struct worker *worker, json_t **ret_json, struct err
         [AUDIT_OFF] = "off", [AUDIT_BEST_EFFORT] = "best-effort", [AUDIT_REQUIRED] = "required"};
     struct worker_status status;
     struct err why = ERR_INIT;
-    bool healthy = worker_healthy(worker, &why);
+    bool healthy = worker_healthy(worker, false, &why);
     auto_json *mounts = NULL;
     worker_status(worker, &status);
     if (!describe_mounts(worker, &mounts, err))

@@ -66,11 +66,18 @@ static void try_once(struct health *health)
         health->why = err;
 }
 
-bool health_good(struct health *health, uint64_t resolved, struct err *ret_why)
+bool health_known(struct health *health, uint64_t resolved, struct err *ret_why)
 {
     if (health->good || resolved > health->resolved)
         return health->good = true;
     *ret_why = health->why;
+    return false;
+}
+
+bool health_good(struct health *health, uint64_t resolved, struct err *ret_why)
+{
+    if (health_known(health, resolved, ret_why))
+        return true;
     try_once(health);
     return false;
 }

@@ -22,3 +22,5 @@ DEFINE_AUTO(struct health, health_free);
 void health_note(struct health *health, const struct err *err, uint64_t resolved);
 /* `resolved` as above, until now. False: *ret_why says what is wrong; may start a try. */
 bool health_good(struct health *health, uint64_t resolved, struct err *ret_why);
+/* The same without a try. */
+bool health_known(struct health *health, uint64_t resolved, struct err *ret_why);

@@ -38,7 +38,7 @@ static bool gather(const struct pages *pages, struct metrics_now *ret_now, struc
         .audit_lost = status.audit_lost,
         .has_token = json_is_true(json_object_get(state, "token")),
         .token_expires_at = (int64_t)number(state, "token_expires_at"),
-        .ready = worker_healthy(pages->worker, &why)};
+        .ready = worker_healthy(pages->worker, true, &why)};
     return true;
 }
 
@@ -55,7 +55,7 @@ static bool page_of(
     case SCRAPE_HEALTH: /* the loop turns: it has just answered */
         return buf_append_str(out, "ok\n", err);
     case SCRAPE_READY:
-        *ret_good = worker_healthy(pages->worker, &why);
+        *ret_good = worker_healthy(pages->worker, true, &why);
         return *ret_good ? buf_append_str(out, "ready\n", err)
                          : buf_printf(out, err, "not ready: %s\n", why.message);
     }

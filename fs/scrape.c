@@ -248,14 +248,14 @@ static bool find_address(
 bool scrape_check(const char *where, struct err *err)
 {
     union address address;
-    socklen_t len;
+    socklen_t len = 0;
     return where[0] == '/' || find_address(where, &address, &len, err);
 }
 
 bool scrape_listen(const char *where, int *ret_fd, struct err *err)
 {
     union address address;
-    socklen_t len;
+    socklen_t len = 0;
     int yes = 1;
     if (where[0] == '/')
         return ipc_listen_stream(where, SOCKET_MODE, ret_fd, err);

@@ -64,12 +64,12 @@ size_t worker_mounts(const struct worker *worker, struct served_status *ret_moun
     return count;
 }
 
-bool worker_healthy(struct worker *worker, struct err *ret_why)
+bool worker_healthy(struct worker *worker, bool may_try, struct err *ret_why)
 {
     struct worker_status status;
     worker_status(worker, &status);
     return !(worker->gate && gate_stuck(worker->gate, ret_why)) &&
-           health_good(worker->health, status.resolved, ret_why);
+           (may_try ? health_good : health_known)(worker->health, status.resolved, ret_why);
 }
 
 size_t worker_refusals(struct worker *worker, struct refusal *ret_refusals, size_t max)

@@ -48,8 +48,8 @@ struct worker_status {
 size_t worker_flush(struct worker *worker);
 /* The sums over all mounts. */
 void worker_status(const struct worker *worker, struct worker_status *ret_status);
-/* Can secrets be served? (fs/health.h) May start a try. */
-bool worker_healthy(struct worker *worker, struct err *ret_why);
+/* Can secrets be served? (fs/health.h) With `may_try` it may ask the key broker to find out. */
+bool worker_healthy(struct worker *worker, bool may_try, struct err *ret_why);
 /* Each mount by itself; how many. At most MOUNTS_MAX. */
 size_t worker_mounts(const struct worker *worker, struct served_status *ret_mounts, size_t max);
 /* Copies up to `max` of the last refusals into `ret_refusals`, oldest first; returns how many. */

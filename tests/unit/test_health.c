@@ -70,6 +70,8 @@ static int end(void **state)
 static void nobody_is_well_before_the_first_answer(void **state)
 {
     (void)state;
+    assert_false(health_known(health, 0, &why));
+    assert_int_equal(fake.attests, 0); /* who only looks changes nothing */
     assert_false(health_good(health, 0, &why));
     assert_non_null(strstr(why.message, "has not attested"));
     assert_int_equal(fake.attests, 1);

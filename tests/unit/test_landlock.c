@@ -216,7 +216,7 @@ static void a_kernel_without_it_is_taken(void **state)
 
 static void make_file(char *path, size_t size, const char *in, const char *name)
 {
-    snprintf(path, size, "%s/%s", in, name);
+    assert_true(snprintf(path, size, "%s/%s", in, name) < (int)size);
     auto_fd int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
     assert_int_equal(write(fd, "x", 1), 1);
 }
