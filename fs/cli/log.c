@@ -125,6 +125,20 @@ static bool open_log(const char *path, int *ret_fd, struct err *err)
     return true;
 }
 
+/* For a moment of a rotation there is no file; who follows waits for the next one, and for the first. */
+static bool await_log(const struct log_args *args, const char *path, int *ret_fd, struct err *err)
+{
+    for (bool told = false; !open_log(path, ret_fd, err); told = true) {
+        if (!args->follow || err->sys_errno != ENOENT)
+            return false;
+        if (!told)
+            fprintf(stderr, "sealed: waiting for %s\n", path);
+        err_clear(err);
+        (void)poll(NULL, 0, FOLLOW_MS);
+    }
+    return true;
+}
+
 static bool print_aside(const struct log_args *args, const char *path, struct err *err)
 {
     char name[4096];
@@ -161,7 +175,7 @@ static bool follow(const struct log_args *args, const char *path, int fd, struct
             return true;
         if (aside) {
             auto_fd int next = -1;
-            if (!open_log(path, &next, err))
+            if (!await_log(args, path, &next, err))
                 return false;
             buf_truncate(&rest, 0);
             if (dup3(next, fd, O_CLOEXEC) < 0)
@@ -175,7 +189,7 @@ static bool follow(const struct log_args *args, const char *path, int fd, struct
 static bool print_file(const struct log_args *args, const char *path, struct err *err)
 {
     auto_fd int fd = -1;
-    return (!args->all || print_aside(args, path, err)) && open_log(path, &fd, err) &&
+    return (!args->all || print_aside(args, path, err)) && await_log(args, path, &fd, err) &&
            follow(args, path, fd, err);
 }
 

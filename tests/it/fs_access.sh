@@ -211,9 +211,10 @@ rm -f "$DIR/small"/*
 umount "$DIR/small"
 rm -f "$LOG"*
 SIZE=4096 conf required
+spawn follow "$BIN/sealed" log --follow --json --file "$LOG" # before there is one, as in the middle of a rotation
+wait_for 10 "it to wait for the file" grep -q "waiting for $LOG" "$DIR/follow.log"
 mount_conf
 cat "$MNT/plain" >/dev/null
-spawn follow "$BIN/sealed" log --follow --json --file "$LOG"
 equal "fifty opens" 50 "$(audit burst "$MNT/free" 50)"
 check "fill more than a file" test -s "$LOG.2"
 equal "and none is lost" 50 "$(audit count "$LOG" /free)"
