@@ -40,7 +40,6 @@ enum scrape_verdict scrape_parse(struct bytes request, enum scrape_page *ret_pag
         enum scrape_page page;
     } pages[] = {
         {"/metrics", SCRAPE_METRICS}, {"/healthz", SCRAPE_HEALTH}, {"/readyz", SCRAPE_READY}};
-    char method[16], target[64], version[16], excess;
     const uint8_t *end = memmem(request.data, request.len, "\r\n\r\n", 4);
     if (request.len > 0 && memchr(request.data, '\0', request.len))
         return SCRAPE_BAD;
@@ -53,8 +52,11 @@ enum scrape_verdict scrape_parse(struct bytes request, enum scrape_page *ret_pag
         return SCRAPE_BAD;
     memcpy(line, request.data, len);
     line[len] = '\0';
-    if (sscanf(line, "%15s %63s %15s %c", method, target, version, &excess) != 3 ||
-        strncmp(version, "HTTP/1.", 7) != 0)
+    /* RFC 9112 section 3: three words with one blank between each. */
+    char *rest = line, *method = strsep(&rest, " "), *target = strsep(&rest, " "), *version = rest;
+    if (!version || strncmp(version, "HTTP/1.", 7) != 0 ||
+        version[strcspn(version, " \t")] != '\0' ||
+        strspn(method, "ABCDEFGHIJKLMNOPQRSTUVWXYZ") != strlen(method) || method[0] == '\0')
         return SCRAPE_BAD;
     if (strcmp(method, "GET") != 0)
         return SCRAPE_METHOD;

@@ -174,7 +174,7 @@ static void get_mounts(struct pack_reader *in, struct state *state)
         mount->table_fd = get_fd_needed(in);
         mount->frame_fd = get_fd(in);
         uint32_t id = pack_get_u32(in);
-        mount->mount_id = (int)id - 1;
+        mount->mount_id = id <= INT_MAX ? (int)id - 1 : -1;
         mount->device = pack_get_u64(in);
         if (id > INT_MAX || (mount->path && mount->path[0] != '/'))
             in->failed = true;
