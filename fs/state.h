@@ -11,7 +11,7 @@
  *     source    text path, fd
  *     fd        u32: 0 none, else number + 1; no number twice
  *
- * (big-endian, crypt/base/pack.h). A version that cannot be read is refused by the trial (fs/trial.h), before anything has happened.
+ * (big-endian, crypt/base/pack.h). A version that cannot be read is refused by the trial (fs/renewal.c), before anything has happened.
  */
 #pragma once
 

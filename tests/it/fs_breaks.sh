@@ -73,12 +73,10 @@ seal cold2 'sealed.0.cold2'
 seal cold3 'sealed.0.cold3'
 mount_fake
 equal "warm" warm "$(show warm)"
-stands_still() { ! grep -h '^State:' /proc/"$1"/task/*/status | grep -qv 'T (stopped)'; }
-halt() { kill -STOP "$1"; wait_for 10 "process $1 to stand still" stands_still "$1"; }
 worker=$(worker_pid)
-halt "$worker"
+hold "$worker"
 check "readers wait for a worker that is stopped, and read on" breaks waits "$MNT/cold" cold "kill -CONT $worker"
-halt "$PID_fs"
+hold "$PID_fs"
 equal "a monitor that is stopped delays no warm read" warm "$(show warm)"
 check "what needs it waits, and goes on" breaks waits "$MNT/cold2" cold2 "kill -CONT $PID_fs"
 equal "nobody was replaced" "$worker" "$(worker_pid)"
