@@ -45,3 +45,7 @@ void ear_done(struct ear *ear);
  * key. Expired is ERR_STALE, all else ERR_CRYPTO or ERR_FORMAT. */
 bool ear_verify(struct bytes token, const struct jwk *signer, int64_t now, struct ear *ret_ear,
     struct err *err) MUST_CHECK;
+/* A token made elsewhere, already parsed, by the key that token_trust_key() gave: the same checks, but any eat_profile (an attestation
+ * service may be configured to name its own), and the algorithms in `algs`. */
+bool ear_verify_foreign(const struct jws *token, const struct jwk *signer, unsigned algs,
+    int64_t now, struct ear *ret_ear, struct err *err) MUST_CHECK;

@@ -30,6 +30,7 @@ static const struct cli_command *const commands[] = {
     &tool_upgrade,
     &tool_kbs_init,
     &tool_kbs_renew,
+    &tool_kbs_token_key_roll,
     &tool_kbs_put,
     &tool_kbs_get,
     &tool_kbs_list,

@@ -241,8 +241,9 @@ static void name_admin(const json_t *claims, const char *role, char *out)
         snprintf(out, REQUEST_ADMIN_MAX, "%s", role);
 }
 
-bool admin_check(const struct admin *admin, const char *authorization, const char *target,
-    int64_t now, char ret_name[REQUEST_ADMIN_MAX], struct err *err)
+/* The claims of a token that one of the keys signed, within its dates, for this server. */
+static bool read_token(const struct admin *admin, const char *authorization, int64_t now,
+    json_t **ret_claims, struct err *err)
 {
     if (admin->mode != KBS_ADMIN_JWT)
         return denied(err, "this server takes no administrator ([admin] mode = deny)");
@@ -261,10 +262,28 @@ bool admin_check(const struct admin *admin, const char *authorization, const cha
     }
     if (!json_is_object(claims))
         return denied(err, "the token's payload is no object");
+    if (!check_times(claims, now, err) || !check_parties(admin, claims, err))
+        return false;
+    *ret_claims = take_ptr(claims);
+    return true;
+}
+
+bool admin_check(const struct admin *admin, const char *authorization, const char *target,
+    int64_t now, char ret_name[REQUEST_ADMIN_MAX], struct err *err)
+{
+    auto_json *claims = NULL;
+    if (!read_token(admin, authorization, now, &claims, err))
+        return false;
     const char *role = json_member_text(claims, "role");
-    if (!check_times(claims, now, err) || !check_parties(admin, claims, err) ||
-        !check_role(admin, role, target, err))
+    if (!check_role(admin, role, target, err))
         return false;
     name_admin(claims, role, ret_name);
     return true;
+}
+
+bool admin_authentic(const struct admin *admin, const char *authorization, int64_t now)
+{
+    auto_json *claims = NULL;
+    struct err ignored = ERR_INIT;
+    return read_token(admin, authorization, now, &claims, &ignored);
 }

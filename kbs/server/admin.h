@@ -23,3 +23,5 @@ DEFINE_AUTO(struct admin, admin_free);
  * query. ERR_DENIED_LOCAL. */
 bool admin_check(const struct admin *admin, const char *authorization, const char *target,
     int64_t now, char ret_name[REQUEST_ADMIN_MAX], struct err *err) MUST_CHECK;
+/* Whether the token itself is good, whatever its role may do: who is known and may not (403), and who is not known (401). */
+bool admin_authentic(const struct admin *admin, const char *authorization, int64_t now);

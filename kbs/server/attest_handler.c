@@ -38,6 +38,7 @@ static bool post_auth(struct server *server, const struct request *request,
     auto_free char *text = NULL;
     if (!proto_auth_decode(request->body, &auth, &cause)) {
         response_refuse(response, ERROR_NAME, NULL, AUTH_FAILED ": %s", cause.message);
+        response->strict_status = 400;
         return true;
     }
     if (!version_ok(auth.version)) {
@@ -45,12 +46,14 @@ static bool post_auth(struct server *server, const struct request *request,
             AUTH_FAILED ": KBS Client Protocol Version Mismatch: expect =" PROTO_VERSION
                         " while the request is %s",
             auth.version);
+        response->strict_status = 400;
         return true;
     }
     if (!kbs_conf_tee_ok(server->conf, auth.tee)) {
         response_refuse(response, ERROR_NAME, NULL,
             AUTH_FAILED ": this server takes no evidence of tee \"%s\" ([attestation] tees)",
             auth.tee);
+        response->strict_status = 400;
         return true;
     }
     int64_t expires_at = server_now(server) + server->conf->attestation.session_ms / 1000;
@@ -83,6 +86,7 @@ static void refuse(
         response->cause = err;
     }
     response_refuse(response, ERROR_NAME, ref, ATTEST_FAILED);
+    response->strict_status = 403;
 }
 
 static bool refuse_evidence(struct server *server, const struct session *session,
@@ -234,6 +238,7 @@ static bool post_attest(struct server *server, const struct request *request,
             return false;
         }
         response_refuse(response, ERROR_NAME, NULL, ATTEST_FAILED ": %s", cause.message);
+        response->strict_status = 401; /* begin again with /auth */
         response->cause = cause;
         return true;
     }

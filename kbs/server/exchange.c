@@ -114,7 +114,7 @@ bool exchange_body(struct exchange *exchange, struct bytes data)
     return true;
 }
 
-void exchange_finish(struct server *server, struct exchange *exchange)
+static void run(struct server *server, struct exchange *exchange)
 {
     if (!exchange->route)
         return;
@@ -123,6 +123,13 @@ void exchange_finish(struct server *server, struct exchange *exchange)
     exchange->request.body = buf_bytes(&exchange->body);
     exchange->request.body_secret = exchange->secret;
     route_run(server, exchange->route, &exchange->request, &exchange->response);
+}
+
+void exchange_finish(struct server *server, struct exchange *exchange)
+{
+    run(server, exchange);
+    if (server->conf->server.error_style == KBS_ERRORS_STRICT)
+        response_make_strict(&exchange->response);
 }
 
 void exchange_log(const struct exchange *exchange, const char *method)

@@ -16,6 +16,7 @@
 #define MIB    (1024 * KIB)
 
 static const char *const modes[] = {"deny", "jwt", NULL};
+static const char *const error_styles[] = {"compatible", "strict", NULL};
 static const char *const admits[] = {"manual", "auto", NULL};
 /* In the order of enum log_level. */
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
@@ -38,6 +39,9 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "file that gets the port when the server is ready"},
     {"server", "log_level", CONF_CHOICE, AT(server.log_level), .choices = levels,
         .text_default = "info", .help = "least important message that is logged"},
+    {"server", "error_style", CONF_CHOICE, AT(server.error_style), .choices = error_styles,
+        .text_default = "compatible",
+        .help = "compatible: refusals are 401, as CoCo clients expect; strict: right status codes"},
     {"server", "request_timeout", CONF_DURATION, AT(server.request_ms), 100, 10 * MINUTE,
         .text_default = "20s", .help = "one request, from its first to its last byte"},
     {"server", "idle_timeout", CONF_DURATION, AT(server.idle_ms), 100, HOUR, .text_default = "2m",
@@ -54,10 +58,19 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "largest body of a request"},
     {"token", "key", CONF_CREDENTIAL, AT(token.key), .text_default = "/etc/sealedfs/kbs-token.jwk",
         .help = "private P-256 key (JWK or PEM) that signs tokens; sealed kbs init makes it"},
+    {"token", "certificate", CONF_PATH, AT(token.certificate),
+        .help = "PEM certificates of that key, leaf first; tokens carry them as x5c"},
+    {"token", "previous", CONF_PATH, AT(token.previous),
+        .text_default = "/etc/sealedfs/kbs-token-previous.jwk",
+        .help = "the key before, written by sealed kbs token-key roll; may be missing"},
     {"token", "issuer", CONF_TEXT, AT(token.issuer), .text_default = "sealed-kbs",
         .help = "iss of tokens"},
     {"token", "lifetime", CONF_DURATION, AT(token.lifetime_ms), 10 * SECOND, DAY,
         .text_default = "5m", .help = "how long a token is good"},
+    {"token", "trusted_certs", CONF_LIST, AT(token.trusted_certs),
+        .help = "PEM files: authorities of attestation services elsewhere whose tokens are taken"},
+    {"token", "trusted_jwks", CONF_LIST, AT(token.trusted_jwks),
+        .help = "JWK sets of such services: files"},
     {"admin", "mode", CONF_CHOICE, AT(admin.mode), .choices = modes, .text_default = "deny",
         .help = "deny: no administrator; jwt: those with a signed token"},
     {"admin", "keys", CONF_LIST, AT(admin.keys),
@@ -166,7 +179,9 @@ static bool check_paths(const struct conf_list *paths, const char *name, struct 
 bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
 {
     return check_tls(conf, err) && check_tees(conf, err) &&
-           check_paths(&conf->admin.keys, "[admin] keys", err);
+           check_paths(&conf->admin.keys, "[admin] keys", err) &&
+           check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
+           check_paths(&conf->token.trusted_jwks, "[token] trusted_jwks", err);
 }
 
 bool kbs_conf_load(const char *path, struct kbs_conf *ret_conf, struct err *err)

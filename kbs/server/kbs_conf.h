@@ -10,6 +10,7 @@
 #define KBS_CONF_DEFAULT "/etc/sealedfs/kbs.conf"
 
 enum kbs_admin_mode { KBS_ADMIN_DENY, KBS_ADMIN_JWT };
+enum kbs_errors { KBS_ERRORS_COMPATIBLE, KBS_ERRORS_STRICT };
 enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO };
 
 /* Paths and texts are NULL when absent and have no default. */
@@ -22,6 +23,7 @@ struct kbs_conf {
         char *state_dir;          /* the store */
         char *port_file;          /* written when ready: the port in decimal and a newline */
         int log_level;            /* enum log_level */
+        int error_style;          /* enum kbs_errors */
         int64_t request_ms;       /* one request, first byte to last byte of the answer */
         int64_t idle_ms;          /* a kept connection until its next request line */
         int64_t stop_ms;          /* requests in flight at SIGTERM */
@@ -29,9 +31,12 @@ struct kbs_conf {
         int64_t body_max; /* bytes */
     } server;
     struct {
-        char *key; /* private P-256, JWK or PEM */
+        char *key;         /* private P-256, JWK or PEM */
+        char *certificate; /* PEM chain of the key, for the header of tokens */
+        char *previous;    /* public JWK of the key before, with "retired" */
         char *issuer;
         int64_t lifetime_ms;
+        struct conf_list trusted_certs, trusted_jwks; /* of attestation services elsewhere */
     } token;
     struct {
         int mode;                /* enum kbs_admin_mode */

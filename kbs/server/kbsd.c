@@ -20,6 +20,8 @@
 #include "kbs/server/policy.h"
 #include "kbs/server/session.h"
 #include "kbs/server/tls_pair.h"
+#include "kbs/server/token_file.h"
+#include "kbs/server/token_keys.h"
 #include "kbs/server/verifier.h"
 
 #define PROGRAM     "sealed-kbs"
@@ -67,28 +69,23 @@ static void credentials_done(struct credentials *credentials)
     buf_done(&credentials->tls_cert);
 }
 
-static bool read_token_key(const char *path, struct jwk **ret_key, struct err *err)
+/* `making`: this is a start, not a check. */
+static bool read_token_key(
+    const struct kbs_conf *conf, bool making, struct jwk **ret_key, struct err *err)
 {
-    auto_secret *text = NULL;
-    auto_jwk *key = NULL;
-    if (access(path, F_OK) < 0 && errno == ENOENT)
-        return err_set(
-            err, ERR_CONFIG, "[token] key %s does not exist; make it with: sealed kbs init", path);
-    if (!conf_credential(path, JWK_TEXT_MAX, false, &text, err) ||
-        !jwk_from_secret(text, &key, err))
-        return err_wrap(err, "[token] key %s", path);
-    if (!jwk_is_private(key) || jwk_kind(key) != JWK_EC_P256)
-        return err_set(err, ERR_CONFIG,
-            "[token] key %s is no private P-256 key; make one with: sealed kbs init", path);
-    *ret_key = take_ptr(key);
-    return true;
+    const char *path = conf->token.key;
+    if (!token_file_is_first(path, conf->server.state_dir))
+        return token_file_read(path, ret_key, err);
+    return making
+               ? token_file_make(path, ret_key, err)
+               : jwk_generate(JWK_EC_P256, NULL, ret_key, err); /* stands for the one to be made */
 }
 
 static bool read_credentials(
-    const struct kbs_conf *conf, struct credentials *credentials, struct err *err)
+    const struct kbs_conf *conf, bool making, struct credentials *credentials, struct err *err)
 {
     credentials->tls_cert = (struct buf)BUF_INIT(CERT_MAX);
-    if (!read_token_key(conf->token.key, &credentials->token_key, err))
+    if (!read_token_key(conf, making, &credentials->token_key, err))
         return false;
     if (!conf->server.tls_key)
         return true;
@@ -156,6 +153,7 @@ static void server_done(struct server *server)
 {
     verifiers_stop(server->verifiers);
     sessions_free(server->sessions);
+    token_keys_free(server->token_keys);
     store_free(server->store);
     admin_free(server->admin);
 }
@@ -231,6 +229,9 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         .issuer = conf->token.issuer,
         .lifetime_s = conf->token.lifetime_ms / 1000,
     };
+    if (!token_keys_new(conf, credentials->token_key, &server.token_keys, err))
+        return false;
+    server.signer.x5c = token_keys_x5c(server.token_keys);
     if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
         !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
@@ -258,10 +259,13 @@ static bool check_policy(const struct kbs_conf *conf, struct err *err)
 }
 
 /* All that can be known without serving. */
-static bool check(const struct kbs_conf *conf, struct err *err)
+static bool check(
+    const struct kbs_conf *conf, const struct credentials *credentials, struct err *err)
 {
     AUTO(admin_free) struct admin *admin = NULL;
-    if (!admin_new(conf, &admin, err) || !verifiers_check(conf, err) || !check_policy(conf, err))
+    AUTO(token_keys_free) struct token_keys *keys = NULL;
+    if (!token_keys_new(conf, credentials->token_key, &keys, err) ||
+        !admin_new(conf, &admin, err) || !verifiers_check(conf, err) || !check_policy(conf, err))
         return false;
     puts(CONF_GOOD);
     return true;
@@ -276,9 +280,10 @@ static bool run(const struct kbsd_args *args, struct err *err)
     if (!kbs_conf_load(args->config ? args->config : KBS_CONF_DEFAULT, &conf, err))
         return false;
     log_init(PROGRAM, LOG_TARGET_AUTO, (enum log_level)conf.server.log_level);
-    if (!secret_init_process(LOCKED_WANT, err) || !read_credentials(&conf, &credentials, err))
+    if (!secret_init_process(LOCKED_WANT, err) ||
+        !read_credentials(&conf, !args->check, &credentials, err))
         return false;
-    return args->check ? check(&conf, err) : start(&conf, &credentials, err);
+    return args->check ? check(&conf, &credentials, err) : start(&conf, &credentials, err);
 }
 
 int main(int argc, char **argv)

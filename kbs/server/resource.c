@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resources (protocol.md A.3, A.5). A guest's GET goes: token, its verification with the pinned
- * signer, is its attestation key still admitted, policy, read, JWE to the token's tee key. A guest
+ * Resources (protocol.md A.3, A.5). A guest's GET goes: token, its verification (ours with the pinned
+ * signer; or one of an attestation service that the configuration trusts), is its attestation key still admitted, policy, read, JWE to the token's tee key. A guest
  * learns only the class of a refusal and an id; claim, got and expected go to the stored
  * explanation.
  */
@@ -16,8 +16,10 @@
 #include "kbs/server/policy.h"
 #include "kbs/server/refvalue.h"
 #include "kbs/server/session.h"
+#include "kbs/server/token_keys.h"
 
-#define SPKI_MAX 2048
+#define SPKI_MAX    2048
+#define FOREIGN_TEE "foreign" /* in records: attested by a service elsewhere */
 
 static void uri_key(const struct kbs_uri *uri, char key[STORE_KEY_MAX + 1])
 {
@@ -108,6 +110,7 @@ struct release {
     struct kbs_uri uri;
     char key[STORE_KEY_MAX + 1];
     struct ear token;
+    enum token_origin origin;
     const json_t *claims;
     const char *tee;
     char agent[AGENT_ID_SIZE];
@@ -145,14 +148,16 @@ static bool check_token(struct server *server, const struct request *request,
         response_refuse(response, "TokenNotFound", NULL, "Attestation Token not found");
         return true;
     }
-    if (strlen(token) > PROTO_TOKEN_MAX || !ear_verify(bytes_str(token), server->signer.key,
-                                               server_now(server), &release->token, &cause)) {
+    if (strlen(token) > PROTO_TOKEN_MAX ||
+        !token_keys_verify(server->token_keys, bytes_str(token), server_now(server),
+            &release->token, &release->origin, &cause)) {
         response_refuse(response, "TokenVerifierError", NULL, "Token Verifier error");
         response->cause = cause;
         return true;
     }
     release->claims = token_claims(&release->token);
-    release->tee = token_tee(server, release->claims);
+    release->tee =
+        release->origin == TOKEN_FOREIGN ? FOREIGN_TEE : token_tee(server, release->claims);
     *ret_ok = true;
     return true;
 }
@@ -179,7 +184,8 @@ static bool check_policy(struct server *server, struct release *release, struct 
             summary, sizeof summary, "denied by line %d of the resource policy", decision.line);
     else
         snprintf(summary, sizeof summary, "no rule of the resource policy allows it");
-    if (!explain_appraisal(release->tee, release->claims, values, decision.findings, err))
+    if (release->origin == TOKEN_OWN &&
+        !explain_appraisal(release->tee, release->claims, values, decision.findings, err))
         return false;
     const struct explain_entry entry = entry_for(release, "policy", summary, decision.findings);
     refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);
@@ -194,6 +200,7 @@ static bool send_resource(
     if (!store_get_secret(server->store, STORE_RESOURCE, release->key, &value, &cause)) {
         const struct explain_entry entry = entry_for(release, "resource", cause.message, NULL);
         refuse(server, response, "PluginInternalError", "Plugin internal error", &entry);
+        response->strict_status = 404;
         if (cause.code != ERR_NOTFOUND)
             response_blame(response, &cause);
         return true;
@@ -224,7 +231,9 @@ static bool get_resource(struct server *server, const struct request *request,
     if (!kbs_uri_from_path(request->rest, &release.uri, err))
         return false;
     uri_key(&release.uri, release.key);
-    if (!check_agent(server, release.claims, release.tee, release.agent, &why, err))
+    /* Of a guest that another service attested nothing is known here; its token's life bounds what it gets. */
+    if (release.origin == TOKEN_OWN &&
+        !check_agent(server, release.claims, release.tee, release.agent, &why, err))
         return false;
     if (why) {
         const struct explain_entry entry = entry_for(&release, "token", why, NULL);

@@ -73,6 +73,34 @@ void response_blame(struct response *response, const struct err *err)
     response->cause = *err;
 }
 
+/* What is not here goes by its cause. */
+static const struct {
+    const char *name;
+    int status;
+} strict_statuses[] = {
+    {"TokenNotFound", 401},
+    {"TokenVerifierError", 401},
+    {"PolicyDeny", 403},
+    {"ParsePolicyError", 400},
+    {"SerdeError", 400},
+    {"JweError", 400},
+};
+
+void response_make_strict(struct response *response)
+{
+    enum err_code cause = response->cause.code;
+    if (!response->error_name || response->status != STATUS_UNAUTHORIZED)
+        return;
+    int status = response->strict_status;
+    for (size_t i = 0; status == 0 && i < ARRAY_LEN(strict_statuses); i++)
+        if (strcmp(strict_statuses[i].name, response->error_name) == 0)
+            status = strict_statuses[i].status;
+    if (status == 0 && cause != ERR_OK)
+        status = err_info(cause)->http_status;
+    if (status != 0)
+        response->status = status;
+}
+
 bool response_json(struct response *response, const char *text, struct err *err)
 {
     response->content_type = "application/json";

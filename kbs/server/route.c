@@ -10,6 +10,9 @@
 #define TARGET_MAX   8192
 #define PLUGIN_SHOWN 64
 
+#define STATUS_UNAUTHORIZED 401
+#define STATUS_FORBIDDEN    403
+
 static bool health(struct server *server, const struct request *request, struct response *response,
     struct err *err)
 {
@@ -32,6 +35,7 @@ static const struct route *const tables[] = {
     refvalue_routes,
     agent_routes,
     explain_routes,
+    token_routes,
     health_routes,
 };
 
@@ -101,9 +105,11 @@ static bool admit_admin(struct server *server, struct request *request, struct r
         (!request->query || admin_check(server->admin, request->authorization, request->path,
                                 server_now(server), request->admin, &err)))
         return true;
+    bool known = admin_authentic(server->admin, request->authorization, server_now(server));
     request->admin[0] = '\0';
     /* Who asks is told why: the administrator's own token and rules are no secret of ours. */
     response_refuse(response, "AdminAuthAccess", NULL, "Admin access denied: %s", err.message);
+    response->strict_status = known ? STATUS_FORBIDDEN : STATUS_UNAUTHORIZED;
     response->cause = err;
     return false;
 }

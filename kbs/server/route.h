@@ -51,7 +51,8 @@ struct request {
 };
 
 struct response {
-    int status;               /* 200 unless changed */
+    int status; /* 200 unless changed */
+    int strict_status; /* under error_style = strict, where the name and the cause do not tell it; else 0 */
     const char *content_type; /* static text; NULL: no such header */
     struct buf body;
     char cookie[RESPONSE_COOKIE_MAX]; /* value of Set-Cookie, or "" */
@@ -89,6 +90,7 @@ extern const struct route refvalue_routes[];
 extern const struct route attest_routes[];  /* attest_handler.c: /auth, /attest */
 extern const struct route agent_routes[];   /* agent_handler.c: enrolment and its administration */
 extern const struct route explain_routes[]; /* explain.c */
+extern const struct route token_routes[];   /* token_handler.c: JWKS */
 
 /* NULL when nothing matches; looks at method and path only. */
 const struct route *route_find(enum request_method method, const char *path);
@@ -118,4 +120,6 @@ bool response_own_fault(const struct err *err);
 /* After response_refuse() of a guest: `err` is the cause for the log; for a fault of ours the status becomes 503, so that a
  * guest does not take a full disk for a denial (Trustee answers 401 to both). */
 void response_blame(struct response *response, const struct err *err);
+/* error_style = strict: what Trustee answers with 401 gets the status of RFC 9110 for what went wrong. Once, when the answer is made. */
+void response_make_strict(struct response *response);
 bool response_json(struct response *response, const char *text, struct err *err) MUST_CHECK;

@@ -14,15 +14,17 @@
 #include "kbs/server/route.h"
 #include "kbs/server/store.h"
 
-struct admin;     /* admin.h */
-struct verifiers; /* verifier.h */
-struct sessions;  /* session.h */
+struct admin;      /* admin.h */
+struct verifiers;  /* verifier.h */
+struct sessions;   /* session.h */
+struct token_keys; /* token_keys.h */
 
 struct server {
     const struct kbs_conf *conf;
     struct store *store;
     struct admin *admin;
     struct ear_signer signer;
+    struct token_keys *token_keys; /* whose tokens are taken */
     struct sessions *sessions;
     struct verifiers *verifiers; /* the sandboxed child processes */
     int64_t (*clock)(void);      /* unix seconds; NULL: time(2) */

@@ -8,6 +8,7 @@
 #include "kbs/server/admin.h"
 #include "kbs/server/exchange.h"
 #include "kbs/server/session.h"
+#include "kbs/server/token_keys.h"
 #include "tests/unit/ear_key.h"
 #include "tests/unit/unit.h"
 
@@ -40,6 +41,9 @@ static inline int kbs_setup(void **state)
     kbs.server = (struct server){.conf = &kbs.conf, .clock = kbs_clock};
     kbs.server.signer = (struct ear_signer){.issuer = "test", .lifetime_s = 300};
     assert_done(ear_test_key(&kbs.server.signer.key, &err), &err);
+    kbs.conf.token.lifetime_ms = kbs.server.signer.lifetime_s * 1000;
+    assert_done(
+        token_keys_new(&kbs.conf, kbs.server.signer.key, &kbs.server.token_keys, &err), &err);
     assert_done(store_dir_open(kbs.root, &kbs.server.store, &err), &err);
     assert_done(admin_new(&kbs.conf, &kbs.server.admin, &err), &err);
     assert_done(sessions_new(kbs.server.signer.key, &kbs.server.sessions, &err), &err);
@@ -59,6 +63,7 @@ static inline int kbs_teardown(void **state)
 {
     (void)state;
     sessions_free(kbs.server.sessions);
+    token_keys_free(kbs.server.token_keys);
     admin_free(kbs.server.admin);
     store_free(kbs.server.store);
     jwk_unref(kbs.server.signer.key);

@@ -227,6 +227,26 @@ static void a_broken_store_is_no_denial(void **state)
     get(sample, 503, "PluginInternalError\",\"detail\":\"Plugin internal error [id ");
 }
 
+static void strict_errors_have_their_own_status(void **state)
+{
+    (void)state;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    auto_free char *good = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    auto_free char *warned = token(kbs.server.signer.key, "tpm", APPRAISAL_WARNING);
+    kbs.conf.server.error_style = KBS_ERRORS_STRICT;
+    get(NULL, 401, "TokenNotFound");
+    get("Bearer x", 401, "TokenVerifierError");
+    get(warned, 403, "PolicyDeny");
+    get(good, 404, "PluginInternalError");
+    kbs_assert_answer(kbs_ask(REQUEST_GET, "/kbs/v0/resource/default/key", good, NULL), 400,
+        "PluginInternalError");
+    kbs_assert_answer(kbs_ask(REQUEST_POST, PATH, NULL, "x"), 401, "AdminAuthAccess");
+    kbs_assert_answer(kbs_ask(REQUEST_POST, "/kbs/v0/auth", NULL, "{}"), 400, "AttestationError");
+    kbs_assert_answer(kbs_ask(REQUEST_POST, "/kbs/v0/attest", NULL, "{}"), 401, "AttestationError");
+    put();
+    get(good, 200, "ciphertext");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, kbs_setup, kbs_teardown)
 
 int main(void)
@@ -240,6 +260,7 @@ int main(void)
         TEST(a_tee_must_be_taken_now),
         TEST(what_is_missing_is_an_internal_error_with_an_id),
         TEST(a_broken_store_is_no_denial),
+        TEST(strict_errors_have_their_own_status),
     };
     return cmocka_run_group_tests(tests, make_keys, drop_keys);
 }
