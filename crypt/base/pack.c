@@ -49,6 +49,30 @@ uint64_t pack_get_u64(struct pack_reader *in)
     return get_number(in, 8);
 }
 
+static uint64_t get_reversed(struct pack_reader *in, size_t width)
+{
+    struct bytes taken = pack_get_fixed(in, width);
+    uint64_t value = 0;
+    for (size_t i = taken.len; i-- > 0;)
+        value = value << 8 | taken.data[i];
+    return value;
+}
+
+uint16_t pack_get_le16(struct pack_reader *in)
+{
+    return (uint16_t)get_reversed(in, 2);
+}
+
+uint32_t pack_get_le32(struct pack_reader *in)
+{
+    return (uint32_t)get_reversed(in, 4);
+}
+
+uint64_t pack_get_le64(struct pack_reader *in)
+{
+    return get_reversed(in, 8);
+}
+
 static struct bytes get_counted(struct pack_reader *in, size_t width, size_t max)
 {
     uint64_t len = get_number(in, width);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Cursors over binary messages, big-endian, never past the end: the only code that moves a pointer
+ * Cursors over binary messages, big-endian unless the name says otherwise, never past the end: the only code that moves a pointer
  * through untrusted bytes. A reader remembers the first failure, so a message is decoded straight
  * through and checked once:
  *
@@ -27,6 +27,10 @@ uint8_t pack_get_u8(struct pack_reader *in);
 uint16_t pack_get_u16(struct pack_reader *in);
 uint32_t pack_get_u32(struct pack_reader *in);
 uint64_t pack_get_u64(struct pack_reader *in);
+/* Little-endian, as firmware and Intel write. */
+uint16_t pack_get_le16(struct pack_reader *in);
+uint32_t pack_get_le32(struct pack_reader *in);
+uint64_t pack_get_le64(struct pack_reader *in);
 struct bytes pack_get_fixed(struct pack_reader *in, size_t len);
 /* u16 length, then that many bytes (TPM2B); fails when the length is over `max`. */
 struct bytes pack_get_block16(struct pack_reader *in, size_t max);

@@ -50,6 +50,20 @@ static void bytes_are_big_endian(void **state)
         7);
 }
 
+static void little_endian_when_asked(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    static const uint8_t message[] = {1, 2, 1, 2, 3, 4, 1, 2, 3, 4, 5, 6, 7, 0xf8};
+    struct pack_reader in = pack_reader(bytes_of(message, sizeof message));
+    assert_int_equal(pack_get_le16(&in), 0x0201);
+    assert_int_equal(pack_get_le32(&in), 0x04030201);
+    assert_true(pack_get_le64(&in) == 0xf807060504030201);
+    assert_done(pack_finish(&in, "message", &err), &err);
+    assert_int_equal(pack_get_le32(&in), 0);
+    assert_true(in.failed);
+}
+
 static void every_cut_is_refused(void **state)
 {
     (void)state;
@@ -149,6 +163,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_each_comes_back),
         cmocka_unit_test(bytes_are_big_endian),
+        cmocka_unit_test(little_endian_when_asked),
         cmocka_unit_test(every_cut_is_refused),
         cmocka_unit_test(after_a_failure_all_is_empty),
         cmocka_unit_test(over_long_and_trailing_are_refused),

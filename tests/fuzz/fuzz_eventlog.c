@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Event logs: whatever they say of themselves, what is read lies inside of them, and they replay. */
+#include "attest/verify/eventlog.h"
+
+static bool inside(struct bytes part, const uint8_t *data, size_t size)
+{
+    return part.len == 0 ||
+           (part.data >= data && part.len <= size && (size_t)(part.data - data) <= size - part.len);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct err err = ERR_INIT;
+    auto_eventlog log = {0};
+    struct hash rtmrs[EVENTLOG_RTMRS];
+    struct eventlog_pcr pcrs[EVENTLOG_PCRS];
+    if (!eventlog_parse(bytes_of(data, size), &log, &err))
+        return err.code == ERR_FORMAT ? 0 : (__builtin_trap(), 0);
+    for (size_t i = 0; i < log.count; i++) {
+        const struct eventlog_event *event = &log.events[i];
+        if (!inside(event->data, data, size) || !eventlog_type_name(event->type))
+            __builtin_trap();
+        for (size_t k = 0; k < event->digest_count; k++)
+            if (!inside(event->digests[k].value, data, size))
+                __builtin_trap();
+    }
+    if (!eventlog_replay_rtmrs(&log, rtmrs, &err))
+        __builtin_trap();
+    if (!eventlog_replay_pcrs(&log, pcrs, &err) && err.code != ERR_FORMAT)
+        __builtin_trap();
+    return 0;
+}
