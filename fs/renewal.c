@@ -162,6 +162,9 @@ static void describe(const struct supervisor *self, enum state_purpose purpose,
     for (size_t i = 0; i < LISTENER_COUNT; i++)
         if (conf->listeners[i].fd >= 0)
             room->listeners[state->listener_count++] = conf->listeners[i];
+    for (size_t i = 0; i < conf->leaving_listener_count; i++)
+        if (conf->leaving_listeners[i].fd >= 0 && state->listener_count < STATE_LISTENERS_MAX)
+            room->listeners[state->listener_count++] = conf->leaving_listeners[i];
     state->listeners = room->listeners;
 }
 
@@ -461,6 +464,8 @@ static void end_leaving(struct supervisor *self)
         if (!mounted_end(mounted, true, &err))
             log_err(LOG_LEVEL_ERROR, &err, "cannot unmount");
     }
+    for (size_t i = 0; i < self->conf->leaving_listener_count; i++)
+        close_fd(&self->conf->leaving_listeners[i].fd);
 }
 
 void renewal_ready(struct supervisor *self)

@@ -3,6 +3,7 @@
 #include "fs/resolver_make.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "fs/resolve_private.h"
 #include "fs/resolve_token.h"
@@ -80,6 +81,61 @@ static bool check_resources(
     return true;
 }
 
+/* A signer is compared as a text with what a sealed string says: one that is written otherwise than a string can say it would never fit. */
+static bool check_signer(const struct brokers *brokers, const char *signer, struct err *err)
+{
+    if (!strchr(signer, ':'))
+        return err_set(err, ERR_CONFIG,
+            "%s is no key URI, kbs:///repository/type/tag; a file of signer_files needs no entry "
+            "here",
+            signer);
+    return check_uri(brokers, signer, err);
+}
+
+static bool is_segment_start(const char *text, size_t len)
+{
+    char segment[KBS_SEGMENT_MAX + 1];
+    if (len >= sizeof segment)
+        return false;
+    memcpy(segment, text, len);
+    segment[len] = '\0';
+    return kbs_segment_ok(segment);
+}
+
+/* As much of kbs://HOST/repository/type/tag as there is must be the start of a URI: what is compared with it is one. */
+static bool check_prefix(const char *prefix, struct err *err)
+{
+    static const char scheme[] = "kbs://";
+    const char *path = strncmp(prefix, scheme, sizeof scheme - 1) == 0
+                           ? strchr(prefix + sizeof scheme - 1, '/')
+                           : NULL;
+    size_t segments = 0;
+    bool good = path != NULL;
+    while (good && *path == '/' && path[1] != '\0') {
+        size_t len = strcspn(path + 1, "/");
+        good = ++segments <= 3 && is_segment_start(path + 1, len);
+        path += 1 + len;
+    }
+    if (good && !(*path == '/' && segments >= 3))
+        return true;
+    return err_set(err, ERR_CONFIG,
+        "%s is not how a name begins (kbs:///repository/type/tag): it would cover none", prefix);
+}
+
+static bool check_secrets(
+    const struct brokers *brokers, const struct sealedfs_conf *conf, struct err *err)
+{
+    const struct conf_list *signers = &conf->secrets.signers;
+    const struct conf_list *prefixes = &conf->secrets.vault_prefixes;
+    for (size_t i = 0; i < signers->count; i++)
+        if (!check_signer(brokers, signers->items[i], err))
+            return err_wrap(err, "[secrets] signers");
+    for (size_t i = 0; i < prefixes->count; i++)
+        if (!check_prefix(prefixes->items[i], err))
+            return err_wrap(err, "[secrets] vault_prefixes");
+    return true;
+}
+
 bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
@@ -105,7 +161,8 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver *resolver;
     if (!resolve_sealed_new(loop, &sealed, &resolver, err))
         return false;
-    if (!check_resources(resolve_self(resolver)->brokers, conf, err)) {
+    const struct brokers *made = resolve_self(resolver)->brokers;
+    if (!check_resources(made, conf, err) || !check_secrets(made, conf, err)) {
         resolver->free(resolver);
         return false;
     }

@@ -188,6 +188,30 @@ static bool needs_chown(const struct sealedfs_conf *conf)
  * becomes that user: SETUID, SETGID, SETPCAP, and DAC_OVERRIDE for a socket in the user's directory, IPC_LOCK and SYS_RESOURCE for memory that is never swapped.
  * The witness needs SYS_PTRACE to see other users' executables, and, before Linux 6.6, NET_ADMIN to be told of every execve.
  */
+static const char *rule_by_executable(const struct sealedfs_conf *conf)
+{
+    for (size_t i = 0; i < conf->rules.count; i++)
+        if (conf->rules.items[i].exes.count > 0 || conf->rules.items[i].exe_sha256.count > 0)
+            return conf->rules.items[i].name;
+    return NULL;
+}
+
+/* Rules by executable would all be decided without it: better not to begin, or at a reload to go on with those before. */
+static bool do_without_looks(const struct sealedfs_conf *conf, bool witness, struct err *err)
+{
+    const char *rule = rule_by_executable(conf);
+    if (rule)
+        return err_set(err, ERR_CONFIG,
+            "[rule:%s] asks for the caller's executable, which takes CAP_SYS_PTRACE to see: give "
+            "sealedfs that (systemd: CapabilityBoundingSet) and restart it, or remove exe and "
+            "exe_sha256",
+            rule);
+    if (witness)
+        log_warning("without CAP_SYS_PTRACE the executables of other users' processes are not "
+                    "known: audit records do not name them");
+    return true;
+}
+
 static bool keep_needed_caps(const struct sealedfs_conf *conf, bool witness, struct err *err)
 {
     uint64_t chown = needs_chown(conf) ? CAP(CAP_CHOWN) : 0;
@@ -200,12 +224,8 @@ static bool keep_needed_caps(const struct sealedfs_conf *conf, bool witness, str
     /* Without a witness too: a reload may bring rules, and what was given up does not come back. */
     for (size_t k = 0; k < ARRAY_LEN(looks); k++)
         for (size_t i = 0; i < ARRAY_LEN(wanted); i++)
-            if (sandbox_keep_caps(needed | wanted[i] | looks[k], err)) {
-                if (witness && !looks[k])
-                    log_warning("without CAP_SYS_PTRACE the executables of other users' processes "
-                                "are not known: rules by executable do not let them in");
-                return true;
-            }
+            if (sandbox_keep_caps(needed | wanted[i] | looks[k], err))
+                return looks[k] || do_without_looks(conf, witness, err);
     return false;
 }
 
@@ -273,6 +293,16 @@ static bool leave_mounts(
     return true;
 }
 
+/* Whoever connects to one that nobody serves would wait for ever. */
+static bool leave_listeners(const struct program *program, struct supervisor_conf *conf)
+{
+    const struct state *state = &program->resume;
+    for (size_t i = 0; i < state->listener_count; i++)
+        if (state->listeners[i].fd >= 0)
+            conf->leaving_listeners[conf->leaving_listener_count++] = state->listeners[i];
+    return true;
+}
+
 typedef bool bind_fn(const struct program *program, int *ret_fd, struct err *err);
 
 static bool bind_control(const struct program *program, int *ret_fd, struct err *err)
@@ -294,11 +324,11 @@ static bool bind_credentials(const struct program *program, int *ret_fd, struct 
 static bool take_listener(struct program *program, char *name, bind_fn *bind,
     struct state_listener *ret_listener, struct err *err)
 {
-    const struct state *state = &program->resume;
+    struct state *state = &program->resume;
     *ret_listener = (struct state_listener){name, -1};
     for (size_t i = 0; name && i < state->listener_count; i++)
         if (strcmp(state->listeners[i].name, name) == 0) {
-            ret_listener->fd = state->listeners[i].fd;
+            ret_listener->fd = take_fd(state->listeners[i].fd);
             return true;
         }
     bool is_trial = program->resume_fd >= 0 && state->purpose == STATE_TRIAL;
@@ -338,7 +368,7 @@ static bool prepare_monitor(struct program *program, struct supervisor_conf *con
                 token_runs_init(conf->tokens, &program->conf, err) &&
                 sandbox_user_ids(program->conf.mount.user, &uid, &gid, err) &&
                 keep_needed_caps(&program->conf, program->witness != NULL, err) &&
-                take_listeners(program, conf->listeners, err) &&
+                take_listeners(program, conf->listeners, err) && leave_listeners(program, conf) &&
                 /* It is inherited, and each more would be walked at every call. */
                 (resumed || leave_system_calls(err));
     conf->witness = program->witness;
@@ -349,6 +379,7 @@ static bool prepare_monitor(struct program *program, struct supervisor_conf *con
 static bool run_monitor(struct program *program, char **argv, struct err *err)
 {
     static struct mounted mounts[MOUNTS_MAX], leaving[MOUNTS_MAX];
+    static struct state_listener unserved[STATE_LISTENERS_MAX];
     struct token_runs tokens = {.fd = -1};
     bool resumed = program->resume_fd >= 0;
     struct supervisor_conf conf = {.mounts = mounts,
@@ -360,6 +391,7 @@ static bool run_monitor(struct program *program, char **argv, struct err *err)
         .snapshot = take_snapshot,
         .resume = resumed ? &program->resume : NULL,
         .leaving = leaving,
+        .leaving_listeners = unserved,
         .ready = on_ready,
         .arg = program};
     if (geteuid() != 0)

@@ -29,6 +29,9 @@ struct supervisor_conf {
     char *program; /* by which it was first started (fs/binary.h) */
     int conf_fd;   /* text of the configuration; -1: there is no file */
     struct state_listener listeners[LISTENER_COUNT]; /* fd -1: none */
+    /* Those that this configuration does not have (any more): kept for the way back, closed when it is over. */
+    struct state_listener *leaving_listeners;
+    size_t leaving_listener_count;
     /* Fixes the text that the next configuration is read from. */
     bool (*snapshot)(void *arg, int *ret_fd, struct err *err);
     /* Executed anew: what the program before this left (fs/state.h), and mounts that are not configured any more. NULL: a first start. */

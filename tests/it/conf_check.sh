@@ -40,6 +40,9 @@ url = https://127.0.0.1:2, https://127.0.0.1:3
 pinned_key = sha256//AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=
 token_command = /bin/true
 token_user = nobody
+[secrets]
+signers = kbs:///team/signing-key/a, kbs://broker.example/team/keys/b
+vault_prefixes = kbs:///, kbs:///team/, kbs:///team/db/pass, kbs://broker.example/team
 $MOUNT
 by_name = yes
 by_name_owner = nobody
@@ -193,6 +196,22 @@ url = https://127.0.0.1:1
 [kbs:y]
 host = a.example
 url = https://127.0.0.1:1"
+
+# Who may sign, and which names: a text that nothing fits would be found out by the first reader.
+with "a signer that is no URI" "[secrets] signers: team is no key URI" "$BROKER
+[secrets]
+signers = team"
+with "a signer's URI that is cut" "[secrets] signers: " "$BROKER
+[secrets]
+signers = kbs:///team/signing-key/a, kbs:///team/signing-key"
+with "a signer in a broker that nobody named" "no broker is configured for host b.example" "$BROKER
+[secrets]
+signers = kbs://b.example/team/signing-key/a"
+for prefix in team kbs:team kbs:// kbs:///team//x kbs:///a/b/c/d kbs:///a/b/c/ kbs:///../x; do
+    with "the prefix $prefix" "[secrets] vault_prefixes: $prefix is not how a name begins" "$BROKER
+[secrets]
+vault_prefixes = $prefix"
+done
 
 # Resources.
 with "a URI that is none" "[file:f]" "$BROKER

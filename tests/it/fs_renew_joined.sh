@@ -32,7 +32,7 @@ CONF
 mount_fake "config=$DIR/conf"
 ask() { timeout 60 python3 "$HERE/credentials.py" "$DIR/credentials.sock" "$@"; }
 sealed_ask() { timeout 60 "$BIN/sealed" "$1" --socket "$SOCKET" "${@:2}"; }
-metrics() { curl -sS -o "$DIR/page" -w '%{http_code}' --unix-socket "$DIR/metrics.sock" http://localhost/metrics; }
+health() { curl -sS -o "$DIR/page" -w '%{http_code}' --unix-socket "$DIR/metrics.sock" http://localhost/healthz; }
 bound() { stat -c %i "$DIR/metrics.sock" "$DIR/credentials.sock" | xargs; }
 
 equal "a credential" content:one "$(ask web.service first)"
@@ -68,5 +68,36 @@ check "over files that were put aside meanwhile" test -s "$LOG.2"
 equal "a credential is given whole or not at all" "" "$(cat "$DIR"/answers? | grep -vxE 'content:soon|refused|error: Connection reset by peer' | sort | uniq -c)"
 equal "afterwards it is given" "content:one content:soon" "$(ask web.service first) $(ask web.service soon)"
 equal "on the sockets that were bound at the start" "$before" "$(bound)"
+
+# -- sockets that a configuration does not have any more
+cp "$DIR/conf" "$DIR/conf.all"
+without() { sed "/^\[$1\]/,/^\[/ { /^\[$1\]/d; /^\[/!d }" "$DIR/conf.all"; }
+connects() { timeout 60 python3 -c 'import socket, sys; socket.socket(socket.AF_UNIX).connect(sys.argv[1])' "$1"; }
+{ without metrics; printf '[mount]\nuser = root\n'; } >"$DIR/conf"
+refused "a reload without metrics that comes to nothing" "user root is root" sealed_ask reload
+equal "leaves them served" 200 "$(health)"
+equal "on the same sockets" "$before" "$(bound)"
+{ without metrics | sed '/^\[credential/,$d'; } >"$DIR/conf"
+check "a reload without metrics and credentials" sealed_ask reload
+for name in metrics credentials; do
+    refused "nobody waits at $name.sock" "Connection refused" connects "$DIR/$name.sock"
+done
+cp "$DIR/conf.all" "$DIR/conf"
+check "a reload that has them again" sealed_ask reload
+equal "they answer" "200 content:one" "$(health) $(ask web.service first)"
 stop fs
 check "and the mount ends as ever" not_mounted
+
+# -- rules by executable in a daemon that cannot see executables
+sed '/^\[metrics/,$d' "$DIR/conf.all" >"$DIR/conf"
+count=$(grep -c ' serves ' "$DIR/fs.log")
+spawn fs setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace "$TESTBIN/sealedfs_fake" -f -o "log_level=debug,memory=4M,config=$DIR/conf" "$SRC" "$MNT"
+wait_for 10 "the mount" serves $((count + 1))
+equal "without CAP_SYS_PTRACE it serves" content "$(cat "$MNT/warm")"
+check "and says what records lack" grep -q "audit records do not name them" "$DIR/fs.log"
+printf '[rule:exe]\nverdict = allow\nexe = /bin/cat\n' >>"$DIR/conf"
+refused "a reload with a rule by executable is refused" "[rule:exe] asks for the caller's executable, which takes CAP_SYS_PTRACE" sealed_ask reload
+equal "and what was goes on" content "$(cat "$MNT/warm")"
+stop fs
+refused "nor does it start with one" "CAP_SYS_PTRACE" setpriv --bounding-set -sys_ptrace --inh-caps -sys_ptrace \
+    "$TESTBIN/sealedfs_fake" -f -o "memory=4M,config=$DIR/conf" "$SRC" "$MNT"
