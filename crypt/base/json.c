@@ -146,3 +146,25 @@ bool json_build(json_t **ret_json, struct err *err, const char *format, ...)
         return err_set(err, ERR_INTERNAL, "building JSON: the format `%s` is wrong", format);
     return err_nomem(err);
 }
+
+bool json_is_deeper(const json_t *value, int levels)
+{
+    size_t index;
+    const char *key;
+    json_t *child;
+    if (!json_is_object(value) && !json_is_array(value))
+        return false;
+    if (levels == 0)
+        return true;
+    json_object_foreach((json_t *)(uintptr_t)value, key, child)
+    {
+        if (json_is_deeper(child, levels - 1))
+            return true;
+    }
+    json_array_foreach(value, index, child)
+    {
+        if (json_is_deeper(child, levels - 1))
+            return true;
+    }
+    return false;
+}

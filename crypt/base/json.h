@@ -74,6 +74,8 @@ bool json_decode(const json_t *object, const struct json_field *fields, size_t c
 
 /* Text of member `name`, or NULL when absent or not text. Borrowed. */
 const char *json_member_text(const json_t *object, const char *name);
+/* Objects and arrays within each other, the value itself included, are more than `levels`. */
+bool json_is_deeper(const json_t *value, int levels);
 /* Builds like json_pack. ERR_FORMAT for text that is not UTF-8, ERR_NOMEM, ERR_INTERNAL for a wrong
  * format. */
 bool json_build(json_t **ret_json, struct err *err, const char *format, ...) MUST_CHECK;

@@ -39,21 +39,24 @@ static void take_reasons(struct verifier_answer *answer, const struct verdict *v
 
 /* What the evidence must be bound to, from the parsed request. */
 struct binding {
-    json_t *tee_pubkey;
+    json_t *tee_pubkey, *init_data_claims;
     struct hash report_data, init_data;
 };
 
 static void binding_done(struct binding *binding)
 {
     json_unref(binding->tee_pubkey);
+    json_unref(binding->init_data_claims);
 }
 
 static bool check_init_data(const struct proto_attest *attest, struct binding *binding,
     struct verdict *verdict, struct err *err)
 {
-    if (!attest->init_data || init_data_digest(attest->init_data, &binding->init_data, err))
+    if (!attest->init_data ||
+        init_data_read(attest->init_data, &binding->init_data, &binding->init_data_claims, err))
         return true;
-    return note(verdict, "init-data", "TOML with a top-level algorithm = \"sha256\"", err);
+    return note(verdict, "init-data",
+        "TOML with version, algorithm (sha256, sha384 or sha512) and a table [data] of texts", err);
 }
 
 static bool check_tee_pubkey(const struct proto_attest *attest, struct binding *binding,

@@ -90,7 +90,7 @@ static void bad_inputs_are_refusals_and_never_failures(void **state)
         {"evidence-trailing.bin", ERR_CRYPTO, "end of file expected"},
         {"init-data-json.bin", ERR_CRYPTO, "init-data of format \"json\""},
         {"init-data-md5.bin", ERR_CRYPTO, "init-data: algorithm must be"},
-        {"init-data-no-algorithm.bin", ERR_CRYPTO, "init-data: no line algorithm"},
+        {"init-data-no-algorithm.bin", ERR_CRYPTO, "init-data: member \"algorithm\" is missing"},
         {"pubkey-oct.bin", ERR_CRYPTO, "tee-pubkey: JWK: member \"k\" belongs"},
         {"pubkey-off-curve.bin", ERR_CRYPTO, "point is not on curve"},
         {"pubkey-other-alg.bin", ERR_CRYPTO, "tee-pubkey: \"alg\" must be"},
