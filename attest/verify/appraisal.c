@@ -4,23 +4,13 @@
 #include <stdio.h>
 #include <strings.h>
 
-#define PCR_PREFIX "tpm_pcr"
-#define PCR_COUNT  24
+#include "attest/verify/appraisal_rules.h"
 
-/* The trustworthiness vector, in the order of the token (AR4SI section 2.3). */
-enum vector_claim {
-    INSTANCE,
-    CONFIGURATION,
-    EXECUTABLES,
-    FILE_SYSTEM,
-    HARDWARE,
-    RUNTIME,
-    STORAGE,
-    SOURCED,
-    CLAIM_COUNT
-};
+#define PCR_PREFIX        "tpm_pcr"
+#define PCR_COUNT         24
+#define EVENT_DIGESTS_MAX 16 /* in a finding */
 
-static const char *const claim_names[CLAIM_COUNT] = {
+static const char *const claim_names[APPRAISAL_CLAIM_COUNT] = {
     [INSTANCE] = "instance-identity",
     [CONFIGURATION] = "configuration",
     [EXECUTABLES] = "executables",
@@ -31,16 +21,6 @@ static const char *const claim_names[CLAIM_COUNT] = {
     [SOURCED] = "sourced-data",
 };
 
-/* AR4SI values used here. */
-enum {
-    NO_CLAIM = 0,
-    APPROVED = 2,
-    APPROVED_RUNTIME = 3,
-    UNRECOGNIZED = 33,
-    UNSAFE_CONFIG = 36,
-    CONTRAINDICATED_HARDWARE = 97
-};
-
 static const char *const status_names[] = {
     [APPRAISAL_NONE] = "none",
     [APPRAISAL_AFFIRMING] = "affirming",
@@ -49,10 +29,11 @@ static const char *const status_names[] = {
 };
 
 struct rules {
+    const char *tee;
     const json_t *claims;
     const json_t *references;
     json_t *findings;
-    int vector[CLAIM_COUNT];
+    int vector[APPRAISAL_CLAIM_COUNT];
 };
 
 void appraisal_done(struct appraisal *appraisal)
@@ -102,30 +83,28 @@ static bool add_finding(struct rules *rules, const char *claim, const json_t *go
     return json_array_append(rules->findings, finding) == 0 || err_nomem(err);
 }
 
-/* Rego's `value in list` for text; digests are compared without regard to the case of their digits.
- */
+/* Rego's ==: of the same type, too. Digests are compared without regard to the case of their digits. */
+static bool is_same(const json_t *value, const json_t *other, bool ignore_case)
+{
+    const char *text = json_string_value(value), *wanted = json_string_value(other);
+    if (text && wanted)
+        return (ignore_case ? strcasecmp(text, wanted) : strcmp(text, wanted)) == 0;
+    return (json_is_integer(value) || json_is_boolean(value)) && json_equal(value, other);
+}
+
+/* Rego's `value in list`. */
 static bool is_listed(const json_t *value, const json_t *list, bool ignore_case)
 {
     size_t index;
     const json_t *entry;
-    if (!json_is_string(value) || !json_is_array(list))
+    if (!json_is_array(list))
         return false;
-    const char *text = json_string_value(value);
     json_array_foreach(list, index, entry)
     {
-        const char *listed = json_string_value(entry);
-        if (listed && (ignore_case ? strcasecmp(listed, text) : strcmp(listed, text)) == 0)
+        if (is_same(value, entry, ignore_case))
             return true;
     }
     return false;
-}
-
-static bool is_int(const json_t *value, json_int_t *ret_value)
-{
-    if (!json_is_integer(value))
-        return false;
-    *ret_value = json_integer_value(value);
-    return true;
 }
 
 /* Index of `tpm_pcrNN`, or -1: the name starts so but names no PCR. */
@@ -180,74 +159,206 @@ static bool appraise_tpm(struct rules *rules, struct err *err)
     }
     if (compared == 0 && !add_finding(rules, "tpm", NULL, NULL, none, false, err))
         return false;
-    rules->vector[EXECUTABLES] = compared > 0 && all_match ? APPROVED_RUNTIME : UNRECOGNIZED;
+    rules->vector[EXECUTABLES] = compared > 0 && all_match ? APPROVED_BOOT : UNRECOGNIZED;
     rules->vector[HARDWARE] = APPROVED;
     return true;
 }
 
-static bool compare_list(struct rules *rules, const char *claim, const json_t *got,
-    const char *name, bool *ret_match, struct err *err)
+/* -- tests of the tables ------------------------------------------------------------------------- */
+
+static const json_t *find_claim(const json_t *claims, const char *path)
 {
-    char rule[96];
-    const json_t *expected = json_object_get(rules->references, name);
-    *ret_match = is_listed(got, expected, false);
-    snprintf(rule, sizeof rule, "reference value %s (a list that holds it)", name);
-    return add_finding(rules, claim, got, expected, rule, *ret_match, err);
+    char name[64];
+    for (;;) {
+        size_t len = strcspn(path, ".");
+        snprintf(name, sizeof name, "%.*s", (int)len, path);
+        claims = json_object_get(claims, name);
+        if (path[len] == '\0')
+            return claims;
+        path += len + 1;
+    }
 }
 
-/* platform_version: `minimum` tells >= from ==. As in Trustee's policy the reference value is one
- * integer, not a list. */
-static bool compare_int(struct rules *rules, const char *claim, const json_t *got, const char *name,
-    bool minimum, bool *ret_match, struct err *err)
+/* The event whose digest a reference value names: TDVF's measurements of the kernel and of its command line. */
+static bool is_event(const json_t *event, const char *name)
 {
-    char rule[96];
-    json_int_t have = 0, want = 0;
-    const json_t *expected = json_object_get(rules->references, name);
-    *ret_match =
-        is_int(got, &have) && is_int(expected, &want) && (minimum ? have >= want : have == want);
-    snprintf(rule, sizeof rule, "reference value %s (one integer, %s)", name,
-        minimum ? "at most the claim" : "equal to the claim");
-    return add_finding(rules, claim, got, expected, rule, *ret_match, err);
-}
-
-/* The sample rules of Trustee's default policy for the class cpu. */
-static bool appraise_sample(struct rules *rules, struct err *err)
-{
-    const json_t *debug = json_object_get(rules->claims, "debug");
-    const json_t *version = json_object_get(rules->claims, "platform_version");
-    bool launch = false, svn = false, major = false, minor = false;
-    auto_json *no_debug = json_false();
-    if (!compare_list(rules, "sample.launch_digest",
-            json_object_get(rules->claims, "launch_digest"), "launch_digest", &launch, err) ||
-        !compare_list(
-            rules, "sample.svn", json_object_get(rules->claims, "svn"), "svn", &svn, err) ||
-        !compare_int(rules, "sample.platform_version.major", json_object_get(version, "major"),
-            "major_version", false, &major, err) ||
-        !compare_int(rules, "sample.platform_version.minor", json_object_get(version, "minor"),
-            "minimum_minor_version", true, &minor, err) ||
-        !add_finding(
-            rules, "sample.debug", debug, no_debug, "debug is off", json_is_false(debug), err))
+    const json_t *details = json_object_get(event, "details");
+    const char *type = json_member_text(event, "type_name"),
+               *text = json_member_text(details, "string");
+    auto_json *kernel = json_string("File(kernel)");
+    if (!type)
         return false;
-    rules->vector[EXECUTABLES] = launch ? APPROVED_RUNTIME : UNRECOGNIZED;
-    rules->vector[HARDWARE] = svn && major && minor ? APPROVED : CONTRAINDICATED_HARDWARE;
-    rules->vector[CONFIGURATION] = json_is_false(debug) ? APPROVED : UNSAFE_CONFIG;
+    if (strcmp(name, "tdvfkernel") == 0)
+        return strcmp(type, "EV_EFI_BOOT_SERVICES_APPLICATION") == 0 &&
+               is_listed(kernel, json_object_get(details, "device_paths"), false);
+    return strcmp(type, "EV_EVENT_TAG") == 0 && text &&
+           strcmp(text, "LOADED_IMAGE::LoadOptions") == 0;
+}
+
+/* The digests of these events, as far as a finding holds them; and whether the reference value (a digest, or a list) is among them. */
+static bool collect_digests(const json_t *log, const char *name, const json_t *expected,
+    json_t *found, bool *ret_match, struct err *err)
+{
+    size_t i, j;
+    const json_t *event, *entry;
+    json_array_foreach(log, i, event)
+    {
+        if (!is_event(event, name))
+            continue;
+        json_array_foreach(json_object_get(event, "digests"), j, entry)
+        {
+            json_t *digest = json_object_get(entry, "digest");
+            *ret_match =
+                *ret_match || is_same(digest, expected, true) || is_listed(digest, expected, true);
+            if (digest && json_array_size(found) < EVENT_DIGESTS_MAX &&
+                json_array_append(found, digest) != 0)
+                return err_nomem(err);
+        }
+    }
     return true;
 }
 
-static const struct {
-    const char *tee;
-    bool (*appraise)(struct rules *rules, struct err *err);
-} tees[] = {
-    {"tpm", appraise_tpm},
-    {"sample", appraise_sample},
+/* One test: what was found and what was wanted, and the rule in words. */
+struct outcome {
+    const json_t *got;
+    json_t *expected; /* owned */
+    char rule[128];
+    bool match;
 };
+
+static void outcome_done(struct outcome *outcome)
+{
+    json_unref(outcome->expected);
+}
+
+static const char *const value_words[] = {
+    [TEST_IN] = "a list that holds it",
+    [TEST_IN_HEX] = "a list that holds it",
+    [TEST_EQUALS] = "one value, equal to the claim",
+    [TEST_AT_LEAST] = "one integer, at most the claim",
+    [TEST_EVENT] = "the digest of such an event in the log",
+};
+
+static void compare_value(
+    const struct appraisal_test *test, const json_t *expected, struct outcome *outcome)
+{
+    const json_t *got = outcome->got;
+    switch (test->kind) {
+    case TEST_IN:
+    case TEST_IN_HEX:
+        outcome->match = is_listed(got, expected, test->kind == TEST_IN_HEX);
+        break;
+    case TEST_EQUALS:
+        outcome->match = is_same(got, expected, false);
+        break;
+    default:
+        outcome->match = json_is_integer(got) && json_is_integer(expected) &&
+                         json_integer_value(got) >= json_integer_value(expected);
+        break;
+    }
+}
+
+/* Against a reference value. */
+static void test_value(
+    const struct rules *rules, const struct appraisal_test *test, struct outcome *outcome)
+{
+    json_t *expected = json_object_get(rules->references, test->name);
+    outcome->expected = json_incref(expected);
+    snprintf(outcome->rule, sizeof outcome->rule, "reference value %s (%s)", test->name,
+        json_is_null(expected) ? "expired; register it again" : value_words[test->kind]);
+    compare_value(test, expected, outcome);
+}
+
+/* Against a constant. */
+static bool test_constant(
+    const struct appraisal_test *test, struct outcome *outcome, struct err *err)
+{
+    const char *text = json_string_value(outcome->got);
+    if (test->kind == TEST_IS) {
+        outcome->expected = json_string(test->name);
+        outcome->match = text && strcmp(text, test->name) == 0;
+        snprintf(outcome->rule, sizeof outcome->rule, "must be %s", test->name);
+    } else {
+        outcome->expected = text ? json_string("false") : json_false();
+        outcome->match = json_is_false(outcome->got) || (text && strcmp(text, "false") == 0);
+        snprintf(outcome->rule, sizeof outcome->rule, "%s is off", test->claim);
+    }
+    return outcome->expected || err_nomem(err);
+}
+
+static bool is_recorded(const json_t *findings, const char *claim, const char *rule)
+{
+    size_t index;
+    const json_t *finding;
+    json_array_foreach(findings, index, finding)
+    {
+        if (strcmp(json_member_text(finding, "claim"), claim) == 0 &&
+            strcmp(json_member_text(finding, "rule"), rule) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool run_test(struct rules *rules, const struct appraisal_test *test, bool silent,
+    bool *ret_holds, struct err *err)
+{
+    char claim[96];
+    auto_json *digests = json_array();
+    AUTO_DONE(outcome_done)
+    struct outcome outcome = {.got = find_claim(rules->claims, test->claim)};
+    if (!digests)
+        return err_nomem(err);
+    if (test->kind == TEST_IS || test->kind == TEST_OFF || test->kind == TEST_NOT_OFF) {
+        if (!test_constant(test, &outcome, err))
+            return false;
+    } else {
+        test_value(rules, test, &outcome);
+    }
+    if (test->kind == TEST_EVENT) {
+        outcome.match = false;
+        if (!collect_digests(
+                outcome.got, test->name, outcome.expected, digests, &outcome.match, err))
+            return false;
+        outcome.got = digests;
+    }
+    *ret_holds = outcome.match != (test->kind == TEST_NOT_OFF);
+    snprintf(claim, sizeof claim, "%s.%s", rules->tee, test->claim);
+    return silent || is_recorded(rules->findings, claim, outcome.rule) ||
+           add_finding(
+               rules, claim, outcome.got, outcome.expected, outcome.rule, outcome.match, err);
+}
+
+/* Every test of every grade is run, so that an explanation lists all that differs. */
+static bool appraise_grades(
+    struct rules *rules, const struct appraisal_rules *table, struct err *err)
+{
+    bool graded[APPRAISAL_CLAIM_COUNT] = {false};
+    rules->vector[EXECUTABLES] = UNRECOGNIZED;
+    rules->vector[HARDWARE] = CONTRAINDICATED_HARDWARE;
+    rules->vector[CONFIGURATION] = UNKNOWN_CONFIG;
+    for (size_t i = 0; i < table->count; i++) {
+        const struct appraisal_grade *grade = &table->grades[i];
+        bool all = true;
+        for (const struct appraisal_test *test = grade->tests; test->kind != TEST_END; test++) {
+            bool holds = false;
+            if (!run_test(rules, test, grade->silent, &holds, err))
+                return false;
+            all = all && holds;
+        }
+        if (all && !graded[grade->claim]) {
+            rules->vector[grade->claim] = grade->value;
+            graded[grade->claim] = true;
+        }
+    }
+    return true;
+}
 
 static bool make_vector(const struct rules *rules, struct appraisal *appraisal, struct err *err)
 {
     appraisal->vector = json_object();
     if (!appraisal->vector)
         return err_nomem(err);
-    for (size_t i = 0; i < CLAIM_COUNT; i++) {
+    for (size_t i = 0; i < APPRAISAL_CLAIM_COUNT; i++) {
         if (json_object_set_new(
                 appraisal->vector, claim_names[i], json_integer(rules->vector[i])) != 0)
             return err_nomem(err);
@@ -261,19 +372,20 @@ static bool make_vector(const struct rules *rules, struct appraisal *appraisal, 
 bool appraise(const char *tee, const json_t *claims, const json_t *reference_values,
     struct appraisal *ret_appraisal, struct err *err)
 {
-    size_t row = 0;
-    while (row < ARRAY_LEN(tees) && strcmp(tees[row].tee, tee) != 0)
-        row++;
-    if (row == ARRAY_LEN(tees))
+    const struct appraisal_rules *table = appraisal_rules_find(tee);
+    bool is_tpm = strcmp(tee, "tpm") == 0;
+    if (!table && !is_tpm)
         return err_set(err, ERR_FORMAT, "no appraisal rules for evidence of kind \"%.32s\"", tee);
     auto_appraisal appraisal = {.status = APPRAISAL_NONE, .findings = json_array()};
     if (!appraisal.findings)
         return err_nomem(err);
-    struct rules rules = {.claims = claims,
+    struct rules rules = {.tee = tee,
+        .claims = claims,
         .references = reference_values,
         .findings = appraisal.findings,
         .vector = {NO_CLAIM}};
-    if (!tees[row].appraise(&rules, err) || !make_vector(&rules, &appraisal, err))
+    if (!(is_tpm ? appraise_tpm(&rules, err) : appraise_grades(&rules, table, err)) ||
+        !make_vector(&rules, &appraisal, err))
         return false;
     *ret_appraisal = appraisal;
     appraisal = (struct appraisal){0};

@@ -4,8 +4,9 @@
  * verifiers.md 6; AR4SI tiers). Every claim that was compared is recorded as got / expected / rule,
  * so that a refusal can be explained. Outcome for tpm: hardware 2 (the AK is enrolled, or there
  * would be no verdict), configuration 0, executables 3 iff every reference value named `tpm_pcrNN`
- * that exists matches the claim pcrNN and at least one exists; else 33. sample: Trustee's default
- * rules (launch_digest, svn, major_version, minimum_minor_version).
+ * that exists matches the claim pcrNN and at least one exists; else 33. All other kinds of evidence: the
+ * tables of appraisal_rules.c, with Trustee's names of reference values; what no grade fits is executables 33,
+ * hardware 97, configuration 36.
  */
 #pragma once
 

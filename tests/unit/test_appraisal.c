@@ -172,6 +172,193 @@ static void test_sample(void **state)
     assert_int_equal(value_of(&debug, "configuration"), 36);
 }
 
+/* -- the other tables: what good evidence and reference values give, and what each difference takes away -------------------------- */
+
+#define SNP                                                                                   \
+    "\"policy_abi_major\":0,\"policy_abi_minor\":31,\"policy_smt_allowed\":true,"             \
+    "\"policy_single_socket\":false,\"platform_smt_enabled\":true,\"platform_tsme_enabled\":" \
+    "false,"                                                                                  \
+    "\"measurement\":\"ab01\",\"reported_tcb_bootloader\":3,\"reported_tcb_tee\":0,"          \
+    "\"reported_tcb_snp\":14,\"reported_tcb_microcode\":206"
+#define SNP_CLAIMS "{" SNP ",\"policy_debug_allowed\":false,\"policy_migrate_ma\":false}"
+#define SNP_TCB \
+    "\"snp_bootloader\":[3],\"snp_microcode\":[205,206],\"snp_snp_svn\":[14],\"snp_tee_svn\":[0]"
+#define SNP_CONFIG                                                                   \
+    "\"snp_smt_enabled\":true,\"snp_tsme_enabled\":false,\"snp_guest_abi_major\":0," \
+    "\"snp_guest_abi_minor\":31,\"snp_single_socket\":false,\"snp_smt_allowed\":true"
+#define SNP_LAUNCH "\"snp_launch_measurement\":[\"AB01\"]"
+
+#define TDX_HEADER \
+    "\"header\":{\"tee_type\":\"81000000\",\"vendor_id\":\"939a7233f79c4ca9940a0db3957f0607\"}"
+#define TDX_BODY "\"body\":{\"rtmr_1\":\"01\",\"rtmr_2\":\"02\",\"mr_td\":\"0a\",\"xfam\":\"e7\"}"
+#define TDX_LOG                                                                                    \
+    "\"uefi_event_logs\":[{\"type_name\":\"EV_EFI_BOOT_SERVICES_APPLICATION\",\"digests\":"        \
+    "[{\"alg\":\"SHA-384\",\"digest\":\"aa\"}],\"details\":{\"device_paths\":[\"File(kernel)\"]}}" \
+    ","                                                                                            \
+    "{\"type_name\":\"EV_EVENT_TAG\",\"digests\":[{\"alg\":\"SHA-384\",\"digest\":\"bb\"}],"       \
+    "\"details\""                                                                                  \
+    ":{\"string\":\"LOADED_IMAGE::LoadOptions\"}}]"
+#define TDX(debug, status, expired)                                                             \
+    "{\"quote\":{" TDX_HEADER "," TDX_BODY "},\"td_attributes\":{\"debug\":" debug              \
+    "},\"tcb_status\":\"" status "\",\"collateral_expiration_status\":\"" expired "\"," TDX_LOG \
+    ",\"tpm\":{\"pcr11\":\"0b\"}}"
+#define TDX_RTMR   "\"rtmr_1\":[\"01\"],\"rtmr_2\":[\"02\"]"
+#define TDX_KERNEL "\"tdvfkernel\":\"aa\",\"tdvfkernelparams\":\"bb\""
+
+#define AZ_SNP(debug)                                                                           \
+    "{\"policy_abi_major\":\"0\",\"policy_abi_minor\":\"31\",\"policy_smt_allowed\":\"true\","  \
+    "\"policy_migrate_ma\":\"false\",\"policy_debug_allowed\":\"" debug                         \
+    "\",\"policy_single_socket\":\"false\",\"reported_tcb_bootloader\":\"3\",\"reported_tcb_"   \
+    "tee\":\"0\","                                                                              \
+    "\"reported_tcb_snp\":\"14\",\"reported_tcb_microcode\":\"206\",\"platform_tsme_enabled\":" \
+    "\"false\","                                                                                \
+    "\"platform_smt_enabled\":\"true\",\"measurement\":\"qwE=\",\"tpm\":{\"pcr11\":\"0b\"}}"
+#define AZ_SNP_TCB                                                                              \
+    "\"tcb_bootloader\":[\"3\"],\"tcb_microcode\":[\"206\"],\"tcb_snp\":[\"14\"],\"tcb_tee\":[" \
+    "\"0\"]"
+#define AZ_SNP_CONFIG                                                                \
+    "\"smt_enabled\":[\"true\"],\"tsme_enabled\":[\"false\"],\"abi_major\":[\"0\"]," \
+    "\"abi_minor\":[\"31\"],\"single_socket\":[\"false\"],\"smt_allowed\":[\"true\"]"
+
+static const struct row {
+    const char *tee, *claims, *references;
+    int executables, hardware, configuration;
+    enum appraisal_status status;
+} rows[] = {
+    {"snp", SNP_CLAIMS, "{" SNP_LAUNCH "," SNP_TCB "," SNP_CONFIG "}", 3, 2, 2,
+        APPRAISAL_AFFIRMING},
+    {"snp", SNP_CLAIMS, "{" SNP_LAUNCH "," SNP_TCB "}", 3, 2, 3, APPRAISAL_AFFIRMING},
+    {"snp", SNP_CLAIMS, "{}", 33, 97, 3, APPRAISAL_CONTRAINDICATED},
+    {"snp", SNP_CLAIMS, "{" SNP_TCB "," SNP_CONFIG "}", 33, 2, 2, APPRAISAL_WARNING},
+    {"snp", SNP_CLAIMS, "{" SNP_LAUNCH "," SNP_CONFIG "}", 3, 97, 2, APPRAISAL_CONTRAINDICATED},
+    {"snp", SNP_CLAIMS, "{\"snp_launch_measurement\":\"ab01\"," SNP_TCB "}", 33, 2, 3,
+        APPRAISAL_WARNING}, /* no list */
+    {"snp", SNP_CLAIMS,
+        "{" SNP_LAUNCH ",\"snp_bootloader\":[\"3\"],\"snp_microcode\":[206],"
+        "\"snp_snp_svn\":[14],\"snp_tee_svn\":[0]}",
+        3, 97, 3, APPRAISAL_CONTRAINDICATED}, /* text is no number */
+    {"snp", SNP_CLAIMS,
+        "{" SNP_LAUNCH "," SNP_TCB ",\"snp_smt_enabled\":[true],"
+        "\"snp_tsme_enabled\":false,\"snp_guest_abi_major\":0,\"snp_guest_abi_minor\":31,"
+        "\"snp_single_socket\":false,\"snp_smt_allowed\":true}",
+        3, 2, 3, APPRAISAL_AFFIRMING}, /* a list is no value */
+    {"snp", "{" SNP ",\"policy_debug_allowed\":true,\"policy_migrate_ma\":false}",
+        "{" SNP_LAUNCH "," SNP_TCB "," SNP_CONFIG "}", 3, 2, 36, APPRAISAL_WARNING},
+    {"snp", "{" SNP ",\"policy_debug_allowed\":false,\"policy_migrate_ma\":true}",
+        "{" SNP_LAUNCH "," SNP_TCB "," SNP_CONFIG "}", 3, 2, 36, APPRAISAL_WARNING},
+
+    {"tdx", TDX("false", "UpToDate", "0"),
+        "{" TDX_RTMR "," TDX_KERNEL ",\"mr_td\":[\"0A\"],\"xfam\":[\"e7\"]}", 3, 2, 2,
+        APPRAISAL_AFFIRMING},
+    {"tdx", TDX("false", "UpToDate", "0"),
+        "{" TDX_RTMR
+        ",\"tdvfkernel\":\"ab\",\"tdvfkernelparams\":\"bb\",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}",
+        4, 2, 2, APPRAISAL_AFFIRMING},
+    {"tdx", TDX("false", "UpToDate", "0"),
+        "{" TDX_RTMR
+        ",\"tdvfkernel\":[\"00\",\"AA\"],\"tdvfkernelparams\":[\"bb\"],\"mr_td\":[\"0a\"],"
+        "\"xfam\":[\"e7\"]}",
+        3, 2, 2, APPRAISAL_AFFIRMING},
+    {"tdx", TDX("false", "UpToDate", "0"),
+        "{\"rtmr_1\":[\"01\"],\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 33, 2, 2, APPRAISAL_WARNING},
+    {"tdx", TDX("false", "UpToDate", "0"), "{" TDX_RTMR ",\"xfam\":[\"e7\"]}", 4, 97, 2,
+        APPRAISAL_CONTRAINDICATED},
+    {"tdx", TDX("false", "UpToDate", "1"), "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 4,
+        97, 2, APPRAISAL_CONTRAINDICATED},
+    {"tdx", TDX("false", "OutOfDate", "0"), "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}",
+        4, 97, 2, APPRAISAL_CONTRAINDICATED},
+    {"tdx", TDX("false", "Unverified", "0"), "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}",
+        4, 32, 2, APPRAISAL_WARNING},
+    {"tdx", TDX("false", "Unverified", "0"), "{" TDX_RTMR ",\"xfam\":[\"e7\"]}", 4, 97, 2,
+        APPRAISAL_CONTRAINDICATED},
+    {"tdx", TDX("true", "UpToDate", "0"), "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 4,
+        2, 36, APPRAISAL_WARNING},
+    {"tdx", TDX("false", "UpToDate", "0"), "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e6\"]}", 4,
+        2, 36, APPRAISAL_WARNING},
+    {"tdx", "{}", "{" TDX_RTMR ",\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 33, 97, 36,
+        APPRAISAL_CONTRAINDICATED},
+
+    {"az-snp-vtpm", AZ_SNP("false"),
+        "{\"measurement\":[\"qwE=\"],\"snp_pcr11\":[\"0B\"]," AZ_SNP_TCB "," AZ_SNP_CONFIG "}", 3,
+        2, 2, APPRAISAL_AFFIRMING},
+    {"az-snp-vtpm", AZ_SNP("false"),
+        "{\"measurement\":[\"QWE=\"],\"snp_pcr11\":[\"0b\"]," AZ_SNP_TCB "," AZ_SNP_CONFIG "}", 33,
+        2, 2, APPRAISAL_WARNING}, /* base64: another value */
+    {"az-snp-vtpm", AZ_SNP("false"),
+        "{\"measurement\":[\"qwE=\"]," AZ_SNP_TCB "," AZ_SNP_CONFIG "}", 33, 2, 2,
+        APPRAISAL_WARNING},
+    {"az-snp-vtpm", AZ_SNP("false"), "{\"measurement\":[\"qwE=\"],\"snp_pcr11\":[\"0b\"]}", 3, 97,
+        36, APPRAISAL_CONTRAINDICATED},
+    {"az-snp-vtpm", AZ_SNP("true"),
+        "{\"measurement\":[\"qwE=\"],\"snp_pcr11\":[\"0b\"]," AZ_SNP_TCB "," AZ_SNP_CONFIG "}", 3,
+        2, 96, APPRAISAL_CONTRAINDICATED},
+    {"az-snp-vtpm", "{}", "{" AZ_SNP_CONFIG "}", 33, 97, 96, APPRAISAL_CONTRAINDICATED},
+
+    {"az-tdx-vtpm", TDX("false", "UpToDate", "0"),
+        "{\"tdx_pcr11\":[\"0b\"],\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 3, 2, 2,
+        APPRAISAL_AFFIRMING},
+    {"az-tdx-vtpm", TDX("false", "UpToDate", "0"), "{\"mr_td\":[\"0a\"]}", 33, 2, 36,
+        APPRAISAL_WARNING},
+    {"az-tdx-vtpm", TDX("false", "Unverified", "0"),
+        "{\"tdx_pcr11\":[\"0b\"],\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 3, 32, 2,
+        APPRAISAL_WARNING},
+    {"az-tdx-vtpm", TDX("true", "UpToDate", "0"),
+        "{\"tdx_pcr11\":[\"0b\"],\"mr_td\":[\"0a\"],\"xfam\":[\"e7\"]}", 3, 2, 96,
+        APPRAISAL_CONTRAINDICATED},
+
+    {"sampledevice", "{\"svn\":\"2\"}", "{\"device_svn\":[\"1\",\"2\"]}", 33, 2, 36,
+        APPRAISAL_WARNING},
+    {"sampledevice", "{\"svn\":\"2\"}", "{\"svn\":[\"2\"]}", 33, 97, 36, APPRAISAL_CONTRAINDICATED},
+};
+
+static void test_rows(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct row *row = &rows[i];
+        auto_appraisal appraisal = {0};
+        appraise_texts(row->tee, row->claims, row->references, &appraisal);
+        if (value_of(&appraisal, "executables") != row->executables ||
+            value_of(&appraisal, "hardware") != row->hardware ||
+            value_of(&appraisal, "configuration") != row->configuration ||
+            appraisal.status != row->status) {
+            auto_free char *vector = json_text(appraisal.vector);
+            fail_msg(
+                "row %zu, %s: %s %s", i, row->tee, appraisal_status_name(appraisal.status), vector);
+        }
+        assert_int_equal(json_object_size(appraisal.vector), 8);
+        assert_int_equal(value_of(&appraisal, "instance-identity"), 0);
+    }
+}
+
+/* Each comparison is a finding, once, with what was found, wanted and why; that of an unverified TCB names the status only. */
+static void test_findings_explain(void **state)
+{
+    (void)state;
+    auto_appraisal snp = {0}, tdx = {0}, debug = {0};
+    appraise_texts("snp", SNP_CLAIMS, "{\"snp_bootloader\":[4],\"snp_microcode\":null}", &snp);
+    assert_int_equal(json_array_size(snp.findings), 13);
+    const json_t *bootloader = finding(&snp, "snp.reported_tcb_bootloader");
+    assert_int_equal(json_integer_value(json_object_get(bootloader, "got")), 3);
+    assert_string_equal(json_member_text(bootloader, "rule"),
+        "reference value snp_bootloader (a list that holds it)");
+    assert_true(json_is_false(json_object_get(bootloader, "match")));
+    assert_non_null(
+        strstr(json_member_text(finding(&snp, "snp.reported_tcb_microcode"), "rule"), "expired"));
+    assert_true(json_is_null(json_object_get(finding(&snp, "snp.measurement"), "expected")));
+    appraise_texts("tdx", TDX("false", "Unverified", "0"), "{\"tdvfkernel\":\"00\"}", &tdx);
+    assert_int_equal(json_array_size(tdx.findings), 11);
+    const json_t *status = finding(&tdx, "tdx.tcb_status");
+    assert_string_equal(json_member_text(status, "got"), "Unverified");
+    assert_string_equal(json_member_text(status, "rule"), "must be UpToDate");
+    const json_t *digests = json_object_get(finding(&tdx, "tdx.uefi_event_logs"), "got");
+    assert_string_equal(json_string_value(json_array_get(digests, 0)), "aa");
+    appraise_texts("az-snp-vtpm", AZ_SNP("true"), "{}", &debug);
+    const json_t *off = finding(&debug, "az-snp-vtpm.policy_debug_allowed");
+    assert_true(json_is_false(json_object_get(off, "match")));
+    assert_string_equal(json_member_text(off, "rule"), "policy_debug_allowed is off");
+}
+
 static void test_unknown_tee(void **state)
 {
     (void)state;
@@ -206,6 +393,8 @@ int main(void)
         cmocka_unit_test(test_tpm_differs_first),
         cmocka_unit_test(test_tpm_fails_closed),
         cmocka_unit_test(test_sample),
+        cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_findings_explain),
         cmocka_unit_test(test_unknown_tee),
         cmocka_unit_test(test_status_names),
     };
