@@ -148,6 +148,8 @@ bool http_new(
         !proxy_new(&proxy, &http->proxy, err) ||
         !copy_text(conf->user_agent ? conf->user_agent : "sealedfs/" SEALED_VERSION,
             &http->user_agent, err) ||
+        !copy_text(conf->unix_socket, &http->unix_socket, err) ||
+        !copy_text(conf->peer ? conf->peer : "key broker", &http->peer, err) ||
         !loop_timer_new(loop, on_timer, http, &http->timer, err))
         return false;
     /* With pinned keys alone the chain does not matter. */
@@ -180,6 +182,7 @@ static void call_free(struct http_call *call)
     LIST_REMOVE(call, link);
     secret_unref(call->secret_body);
     /* A session cookie and a token may be in them. */
+    http_headers_done(&call->received);
     OPENSSL_cleanse(&call->received, sizeof call->received);
     if (call->body.data)
         OPENSSL_cleanse(call->body.data, call->body.size);
@@ -206,6 +209,8 @@ void http_free(struct http *http)
     curl_slist_free_all(http->proxy_headers);
     proxy_free(http->proxy);
     free(http->user_agent);
+    free(http->unix_socket);
+    free(http->peer);
     free(http);
 }
 
@@ -292,6 +297,8 @@ static CURLcode set_transport(struct http_call *call, const char *url)
     if (call->proxy && http->proxy_headers)
         SET(CURLOPT_PROXYHEADER, http->proxy_headers);
     SET(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+    if (http->unix_socket)
+        SET(CURLOPT_UNIX_SOCKET_PATH, http->unix_socket);
     SET(CURLOPT_TCP_NODELAY, 1L);
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_CONNECTTIMEOUT_MS, http->connect_timeout_ms);
@@ -421,7 +428,8 @@ static void finish(struct http_call *call, CURLcode result)
     struct err err = ERR_INIT;
     struct http_response response = {.body = buf_bytes(&call->body),
         .date = call->received.date,
-        .elapsed_ms = loop_now_ms() - call->started_ms};
+        .elapsed_ms = loop_now_ms() - call->started_ms,
+        .kept = (const char *const *)call->received.kept};
     curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &response.status);
     memcpy(response.content_type, call->received.content_type, sizeof response.content_type);
     memcpy(response.set_cookie, call->received.set_cookie, sizeof response.set_cookie);
@@ -468,6 +476,7 @@ bool http_send(struct http *http, const struct http_request *request, http_fn *f
     call->timeout_ms = request->timeout_ms;
     call->started_ms = loop_now_ms();
     call->body.max = request->response_max;
+    call->received.keep = request->keep;
     memcpy(call->origin, origin, sizeof origin);
     call->proxy = proxy_for(http->proxy, call->origin);
     LIST_INSERT_HEAD(&http->calls, call, link);

@@ -26,6 +26,9 @@ struct http_conf {
     bool allow_plain;
     int64_t connect_timeout_ms; /* 0: 10 s */
     const char *user_agent;     /* NULL: "sealedfs/VERSION" */
+    const char *
+        unix_socket; /* path: every request goes there, whatever host its URL names; NULL: by TCP */
+    const char *peer; /* who answers, for errors; NULL: "key broker" */
 };
 
 struct http_request {
@@ -39,6 +42,8 @@ struct http_request {
     const char *bearer;       /* token text or NULL */
     int64_t timeout_ms;       /* total; required */
     size_t response_max;      /* body bytes; required */
+    const char *const
+        *keep; /* names of further headers of the answer (http_headers.h), not copied; or NULL */
 };
 
 struct http_response {
@@ -50,6 +55,8 @@ struct http_response {
     char set_cookie[512];
     int64_t date; /* unix seconds by the server's clock; 0: it did not say */
     int64_t elapsed_ms;
+    const char *const *
+        kept; /* HTTP_KEEP_MAX values in the order of `keep`, NULL for one that did not come; borrowed as the body, never of http_ask() */
 };
 
 /* `response` NULL: no HTTP answer came (ERR_UNREACH, ERR_TIMEOUT, ERR_FORMAT when over the cap); the message names host and cause

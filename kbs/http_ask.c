@@ -18,6 +18,7 @@ static void on_answer(void *arg, const struct http_response *response, const str
     if (!response || !buf_append(asked->body, response->body, &asked->err))
         return;
     *asked->response = *response;
+    asked->response->kept = NULL; /* gone with the call */
     asked->response->body = bytes_slice(buf_bytes(asked->body), before, response->body.len);
 }
 

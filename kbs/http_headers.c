@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/http_headers.h"
 
+#include <stdlib.h>
 #include <strings.h>
 #include <time.h>
 
@@ -68,6 +69,32 @@ static void keep_date(struct http_headers *headers, struct bytes value)
         headers->date = timegm(&when);
 }
 
+static bool keep_named(struct http_headers *headers, struct bytes line, struct err *err)
+{
+    struct bytes value;
+    for (size_t i = 0; headers->keep && i < HTTP_KEEP_MAX && headers->keep[i]; i++) {
+        if (headers->kept[i] || !value_of(line, headers->keep[i], &value))
+            continue;
+        char *text = strndup((const char *)value.data, value.len);
+        if (!text)
+            return err_nomem(err);
+        /* A NUL in the value would hide what follows it. */
+        if (strlen(text) == value.len && http_header_ok(text))
+            headers->kept[i] = text;
+        else
+            free(text);
+    }
+    return true;
+}
+
+void http_headers_done(struct http_headers *headers)
+{
+    for (size_t i = 0; i < HTTP_KEEP_MAX; i++) {
+        free(headers->kept[i]);
+        headers->kept[i] = NULL;
+    }
+}
+
 bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err)
 {
     struct bytes value;
@@ -78,7 +105,9 @@ bool http_headers_line(struct http_headers *headers, struct bytes line, struct e
             "an answer with more than %u header lines or %u KiB of them", HTTP_HEADER_COUNT_MAX,
             HTTP_HEADER_BYTES_MAX / 1024);
     if (line.len >= 5 && memcmp(line.data, "HTTP/", 5) == 0) {
-        *headers = (struct http_headers){.bytes = headers->bytes, .count = headers->count};
+        http_headers_done(headers);
+        *headers = (struct http_headers){
+            .bytes = headers->bytes, .count = headers->count, .keep = headers->keep};
         return true;
     }
     if (headers->content_type[0] == '\0' && value_of(line, "Content-Type", &value))
@@ -87,7 +116,7 @@ bool http_headers_line(struct http_headers *headers, struct bytes line, struct e
         keep_cookie(headers, value);
     else if (value_of(line, "Date", &value))
         keep_date(headers, value);
-    return true;
+    return keep_named(headers, line, err);
 }
 
 bool http_header_ok(const char *text)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The header lines of an HTTP answer: counted, capped, and the three that are kept. Lines come one at a time as libcurl delivers
+ * The header lines of an HTTP answer: counted, capped, and those that are kept: three always, and others that the asker names.
+ * Lines come one at a time as libcurl delivers
  * them (with their CRLF). A new status line (after a 1xx answer) forgets what was kept, not what was counted.
  */
 #pragma once
@@ -12,6 +13,7 @@
 
 #define HTTP_HEADER_BYTES_MAX (32u * 1024)
 #define HTTP_HEADER_COUNT_MAX 100u
+#define HTTP_KEEP_MAX         8
 
 struct http_headers {
     size_t bytes, count;
@@ -21,7 +23,14 @@ struct http_headers {
     char set_cookie[512];
     int64_t
         date; /* unix seconds by the server's clock (RFC 9110 section 5.6.7, IMF-fixdate); 0: none, or another form */
+    const char *const
+        *keep; /* names to keep beside, at most HTTP_KEEP_MAX, NULL-terminated; or NULL */
+    char *kept
+        [HTTP_KEEP_MAX]; /* their values, printable ASCII; the first of several; NULL: not sent, or with other characters */
 };
+
+/* Frees what was kept; a zeroed struct is fine. */
+void http_headers_done(struct http_headers *headers);
 
 /* ERR_FORMAT when over a limit. */
 bool http_headers_line(struct http_headers *headers, struct bytes line, struct err *err) MUST_CHECK;

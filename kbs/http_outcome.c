@@ -98,9 +98,9 @@ void http_explain(const struct http_call *call, CURLcode result, struct err *err
     curl_easy_getinfo(call->easy, CURLINFO_OS_ERRNO, &sys_errno);
     if (result == CURLE_COULDNT_CONNECT && sys_errno != 0) {
         err_set_at(err, ERR_UNREACH, (int)sys_errno, __FILE__, __LINE__,
-            "%s: cannot connect (does the key broker run there, and are host and port of the URL "
+            "%s: cannot connect (does the %s run there, and are host and port of the URL "
             "right?)",
-            call->origin);
+            call->origin, call->http->peer);
         return;
     }
     for (size_t i = 0; i < ARRAY_LEN(outcomes); i++)

@@ -24,7 +24,7 @@ struct http {
     struct loop_timer *timer;
     CURLM *multi;
     X509_STORE *store; /* NULL when only pinned keys count */
-    char *ca_file, *pinned_key, *user_agent;
+    char *ca_file, *pinned_key, *user_agent, *unix_socket, *peer;
     struct proxy *proxy;
     struct curl_slist *proxy_headers; /* the password is in it: wiping memory, as all of curl's */
     struct trust_dates refused;       /* of the certificate that was refused last */

@@ -91,6 +91,10 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "directory of root certificates (PEM) of TPM makers; none: no enrolment"},
     {"attestation", "verifiers", CONF_INT, AT(attestation.verifiers), 1, 16, .text_default = "2",
         .help = "processes that look at evidence"},
+    {"outbound", "proxy", CONF_TEXT, AT(outbound.proxy),
+        .help = "http://HOST:PORT of a proxy for what the server asks over the network"},
+    {"outbound", "no_proxy", CONF_LIST, AT(outbound.no_proxy),
+        .help = "hosts, and domains with all below, that are asked directly"},
 };
 const size_t kbs_conf_field_count = ARRAY_LEN(kbs_conf_fields);
 

@@ -52,6 +52,10 @@ struct kbs_conf {
         char *ek_roots;    /* directory of PEM roots of EK certificates */
         int64_t verifiers; /* child processes */
     } attestation;
+    struct {
+        char *proxy;               /* "http://host:port" for all that is asked over TCP */
+        struct conf_list no_proxy; /* hosts, and domains with all below, that are asked directly */
+    } outbound;
 };
 
 extern const struct conf_field kbs_conf_fields[];

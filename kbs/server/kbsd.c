@@ -15,10 +15,12 @@
 #include "crypt/base/loop.h"
 #include "crypt/base/sandbox.h"
 #include "kbs/server/admin.h"
+#include "kbs/server/courier_process.h"
 #include "kbs/server/httpd.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/session.h"
+#include "kbs/server/targets.h"
 #include "kbs/server/tls_pair.h"
 #include "kbs/server/token_file.h"
 #include "kbs/server/token_keys.h"
@@ -60,6 +62,7 @@ struct credentials {
     struct jwk *token_key;
     struct secret *tls_key;
     struct buf tls_cert;
+    struct targets targets; /* with their tokens */
 };
 
 static void credentials_done(struct credentials *credentials)
@@ -67,6 +70,7 @@ static void credentials_done(struct credentials *credentials)
     jwk_unref(credentials->token_key);
     secret_unref(credentials->tls_key);
     buf_done(&credentials->tls_cert);
+    targets_done(&credentials->targets);
 }
 
 /* `making`: this is a start, not a check. */
@@ -85,7 +89,8 @@ static bool read_credentials(
     const struct kbs_conf *conf, bool making, struct credentials *credentials, struct err *err)
 {
     credentials->tls_cert = (struct buf)BUF_INIT(CERT_MAX);
-    if (!read_token_key(conf, making, &credentials->token_key, err))
+    if (!read_token_key(conf, making, &credentials->token_key, err) ||
+        !targets_collect(conf, &credentials->targets, err))
         return false;
     if (!conf->server.tls_key)
         return true;
@@ -151,6 +156,7 @@ static bool leave_files(const struct kbs_conf *conf, struct err *err)
 
 static void server_done(struct server *server)
 {
+    courier_stop(server->courier);
     verifiers_stop(server->verifiers);
     sessions_free(server->sessions);
     token_keys_free(server->token_keys);
@@ -237,9 +243,12 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
         !sandbox_keep_caps(0, err) || !open_store(&server, err) ||
         !sessions_new(credentials->token_key, &server.sessions, err) ||
-        !verifiers_new(conf, &server.verifiers, err) || !leave_files(conf, err) ||
-        !verifiers_start(server.verifiers, err)) /* the first thread */
+        !verifiers_new(conf, &server.verifiers, err) ||
+        !targets_open(conf, &credentials->targets, &server.courier, err) ||
+        !leave_files(conf, err) || !verifiers_start(server.verifiers, err) || /* the first thread */
+        !courier_start(server.courier, err))
         return false;
+    targets_done(&credentials->targets); /* the tokens are the couriers' alone now */
     return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);
 }
 
@@ -265,7 +274,8 @@ static bool check(
     AUTO(admin_free) struct admin *admin = NULL;
     AUTO(token_keys_free) struct token_keys *keys = NULL;
     if (!token_keys_new(conf, credentials->token_key, &keys, err) ||
-        !admin_new(conf, &admin, err) || !verifiers_check(conf, err) || !check_policy(conf, err))
+        !admin_new(conf, &admin, err) || !verifiers_check(conf, err) ||
+        !targets_check(conf, &credentials->targets, err) || !check_policy(conf, err))
         return false;
     puts(CONF_GOOD);
     return true;
@@ -299,8 +309,8 @@ int main(int argc, char **argv)
     struct kbsd_args args;
     struct err err = ERR_INIT;
     int status;
-    if (verifier_run(argc, argv, &status)) /* another process of ours, which holds nothing */
-        return status;
+    if (verifier_run(argc, argv, &status) || courier_run(argc, argv, &status))
+        return status; /* another process of ours, which inherits nothing */
     auto_free char **operands = calloc((size_t)argc + 1, sizeof *operands);
     int operand_count = 0;
     bool done = false;

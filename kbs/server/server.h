@@ -15,6 +15,7 @@
 #include "kbs/server/store.h"
 
 struct admin;      /* admin.h */
+struct courier;    /* courier.h */
 struct verifiers;  /* verifier.h */
 struct sessions;   /* session.h */
 struct token_keys; /* token_keys.h */
@@ -27,6 +28,7 @@ struct server {
     struct token_keys *token_keys; /* whose tokens are taken */
     struct sessions *sessions;
     struct verifiers *verifiers; /* the sandboxed child processes */
+    struct courier *courier;     /* what asks others over the network */
     int64_t (*clock)(void);      /* unix seconds; NULL: time(2) */
 };
 

@@ -14,7 +14,7 @@
 #include "attest/verify/ek_cert.h"
 #include "crypt/base/file.h"
 #include "crypt/base/log.h"
-#include "kbs/server/verifier_warden.h"
+#include "kbs/server/warden.h"
 
 #define HELLO_MS  10000
 #define RESPAWN_S 1 /* between attempts that fail */
@@ -135,7 +135,7 @@ static void end_child(struct verifiers *verifiers, struct child *child, const ch
     struct err err = ERR_INIT;
     if (child->fd >= 0)
         close(child->fd);
-    if (child->pid > 0 && !warden_end_verifier(verifiers->warden_fd, child->pid, &status, &err))
+    if (child->pid > 0 && !warden_end_child(verifiers->warden_fd, child->pid, &status, &err))
         log_err(LOG_LEVEL_ERROR, &err, "end verifier process %d", (int)child->pid);
     else if (child->pid > 0 && why)
         log_warning("verifier process %d ended (%s %d): %s", (int)child->pid,
@@ -150,7 +150,7 @@ static bool start_child(struct verifiers *verifiers, struct child *ret_child, st
 {
     auto_buf hello = BUF_INIT(HELLO_MAX);
     struct child child = {.state = CHILD_IDLE, .fd = -1};
-    if (!warden_start_verifier(verifiers->warden_fd, &child.fd, &child.pid, err))
+    if (!warden_start_child(verifiers->warden_fd, &child.fd, &child.pid, err))
         return false;
     if (receive_frame(child.fd, &hello, now_ms() + HELLO_MS, err)) {
         *ret_child = child;
@@ -308,7 +308,7 @@ bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers
     if (conf->attestation.ek_roots &&
         !read_roots(conf->attestation.ek_roots, &verifiers->roots, err))
         return false;
-    if (!warden_start(&verifiers->warden_fd, &verifiers->warden_pid, err))
+    if (!warden_start(WARDEN_VERIFIERS, NULL, &verifiers->warden_fd, &verifiers->warden_pid, err))
         return false;
     *ret_verifiers = take_ptr(verifiers);
     return true;

@@ -5,7 +5,7 @@
  * file so that they inherit no memory. The front hands bytes over unparsed and reads a small, strictly
  * checked answer (verifier_wire.h). A child that hangs past its deadline, dies or answers nonsense is
  * killed and replaced; the request it had fails. They are started by a warden process
- * (verifier_warden.h), so that the front may forbid itself to start programs once verifiers_new() has returned.
+ * (warden.h), so that the front may forbid itself to start programs once verifiers_new() has returned.
  *
  * Thread-safe. A program that uses this calls verifier_run() first of all in main().
  */
@@ -20,7 +20,7 @@
 
 struct verifiers;
 
-/* When the command line is that of one of these processes (VERIFIER_ARGUMENT, WARDEN_ARGUMENT): is it, until its socket is closed, and
+/* When the command line is that of one of these processes (VERIFIER_ARGUMENT, WARDEN_VERIFIERS_ARGUMENT): is it, until its socket is closed, and
  * gives true with the exit status. */
 bool verifier_run(int argc, char **argv, int *ret_exit) MUST_CHECK;
 

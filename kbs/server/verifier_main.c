@@ -3,8 +3,6 @@
  * The verifier process: one request after the other on a socket, in a sandbox that holds nothing.
  * Whoever takes it over by hostile evidence can lie about that evidence, and no more.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -14,13 +12,13 @@
 #include "crypt/base/landlock.h"
 #include "crypt/base/log.h"
 #include "crypt/base/sandbox.h"
+#include "kbs/server/process.h"
 #include "kbs/server/verifier.h"
 #include "kbs/server/verifier_judge.h"
-#include "kbs/server/verifier_warden.h"
+#include "kbs/server/warden.h"
 
-#define SOCKET_FD  3
 #define MEMORY_MAX (768u * 1024 * 1024) /* 2 MiB of JSON become at most some 150 MiB of values */
-#define FILES_MAX  (SOCKET_FD + 1)
+#define FILES_MAX  (PROCESS_FD + 1)
 
 /* -- sandbox ----------------------------------------------------------------------------------- */
 
@@ -50,20 +48,6 @@ static bool set_limits(struct err *err)
     return true;
 }
 
-/* A verifier that was taken over must not write lines into our log, nor send datagrams by the log's socket. */
-static bool leave_log(struct err *err)
-{
-    if (close_range(SOCKET_FD + 1, ~0u, 0) < 0)
-        return err_set_errno(err, ERR_INTERNAL, "close descriptors");
-    if (sandbox_relaxed())
-        return true; /* what a sanitizer finds must be seen */
-    auto_fd int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    for (int fd = 0; null >= 0 && fd <= 2; fd++)
-        if (dup2(null, fd) < 0)
-            return err_set_errno(err, ERR_INTERNAL, "replace descriptor %d", fd);
-    return null >= 0 || err_set_errno(err, ERR_CONFIG, "open /dev/null");
-}
-
 static bool enter_sandbox(struct err *err)
 {
     /* Nothing beyond the common base: no file, no socket call but read, write and sendmsg on what is open. */
@@ -75,57 +59,29 @@ static bool enter_sandbox(struct err *err)
            sandbox_die_with_parent(getppid(),
                err) && /* besides the end of the socket: also in the midst of a request */
            warm_up(err) &&
-           leave_log(err) && landlock_enter(NULL, 0, LANDLOCK_NET_NONE, err) && set_limits(err) &&
-           sandbox_seccomp(syscalls, err);
+           process_leave_log(err) && landlock_enter(NULL, 0, LANDLOCK_NET_NONE, err) &&
+           set_limits(err) && sandbox_seccomp(syscalls, err);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
-
-/* False at the end of the socket, which is how the front ends us. */
-static bool read_all(uint8_t *out, size_t len)
-{
-    while (len > 0) {
-        ssize_t n = read(SOCKET_FD, out, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        out += n;
-        len -= (size_t)n;
-    }
-    return true;
-}
-
-static bool write_all(struct bytes data)
-{
-    while (data.len > 0) {
-        ssize_t n = write(SOCKET_FD, data.data, data.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return false;
-        data = bytes_slice(data, (size_t)n, data.len);
-    }
-    return true;
-}
 
 static bool send_frame(struct bytes message)
 {
     const uint8_t head[VERIFIER_FRAME_SIZE] = {(uint8_t)(message.len >> 24),
         (uint8_t)(message.len >> 16), (uint8_t)(message.len >> 8), (uint8_t)message.len};
-    return write_all(bytes_of(head, sizeof head)) && write_all(message);
+    return process_write(bytes_of(head, sizeof head)) && process_write(message);
 }
 
 static bool read_frame(struct buf *message, struct err *err)
 {
     uint8_t head[VERIFIER_FRAME_SIZE];
     uint8_t *room;
-    if (!read_all(head, sizeof head))
+    if (!process_read(head, sizeof head))
         return err_set(err, ERR_UNREACH, "the front has gone");
     size_t len = (size_t)head[0] << 24 | (size_t)head[1] << 16 | (size_t)head[2] << 8 | head[3];
     if (!buf_reserve(message, len, &room, err))
         return false;
-    if (!read_all(room, len))
+    if (!process_read(room, len))
         return err_set(err, ERR_UNREACH, "the front has gone");
     buf_commit(message, len);
     return true;
@@ -142,7 +98,7 @@ static bool serve(struct err *err)
         return false;
     if (request.kind == VERIFIER_ENROL &&
         (!secret_new(VERIFIER_CREDENTIAL_SIZE, &credential, err) ||
-            !read_all(secret_data(credential), VERIFIER_CREDENTIAL_SIZE)))
+            !process_read(secret_data(credential), VERIFIER_CREDENTIAL_SIZE)))
         return false;
     return verifier_judge(&request, credential, &answer, err) && send_frame(buf_bytes(&answer));
 }
@@ -153,10 +109,8 @@ static int verifier_main(void)
     struct err err = ERR_INIT;
     log_init("sealed-kbs verifier", LOG_TARGET_AUTO, LOG_LEVEL_NOTICE);
     tpm_structs_silence();
-    if (fcntl(SOCKET_FD, F_GETFD) < 0) {
-        log_error("descriptor 3 is not open: sealed-kbs starts this process itself");
+    if (!process_started_by_us())
         return err_info(ERR_CONFIG)->exit_status;
-    }
     if (!enter_sandbox(&err)) {
         log_err(LOG_LEVEL_ERROR, &err, "verifier process");
         return err_info(err.code)->exit_status;
@@ -174,8 +128,8 @@ bool verifier_run(int argc, char **argv, int *ret_exit)
         return false;
     if (strcmp(argv[1], VERIFIER_ARGUMENT) == 0)
         *ret_exit = verifier_main();
-    else if (strcmp(argv[1], WARDEN_ARGUMENT) == 0)
-        *ret_exit = warden_main();
+    else if (strcmp(argv[1], WARDEN_VERIFIERS_ARGUMENT) == 0)
+        *ret_exit = warden_main(WARDEN_VERIFIERS);
     else
         return false;
     return true;

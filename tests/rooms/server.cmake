@@ -9,6 +9,9 @@ sealed_unit(resource kbs_server)
 sealed_fuzz(policy kbs_server)
 sealed_fuzz(reference_value kbs_server)
 
+sealed_unit(courier kbs_server)
+sealed_unit(courier_wire kbs_server)
+sealed_fuzz(courier_answer kbs_server)
 sealed_it(kbs_server)
 
 sealed_unit(server_session kbs_server)
