@@ -192,13 +192,21 @@ static bool send_token(
     return proto_token_encode(token, &text, err) && response_json(response, text, err);
 }
 
+/* There is no source of collateral: evidence must bring what it needs, or its vendor's certificates are among [attestation] roots. */
 static bool verify(struct server *server, const struct session *session, struct bytes body,
     struct buf *message, struct verifier_answer *ret_answer, struct err *err)
 {
-    struct verifier_request ask = {.kind = VERIFIER_EVIDENCE, .body = body};
+    struct verifier_request ask = {.kind = VERIFIER_EVIDENCE,
+        .now = server_now(server),
+        .collateral_optional = server->conf->attestation.tdx_collateral == KBS_COLLATERAL_OPTIONAL,
+        .collateral_expired_ok = server->conf->attestation.collateral_expired == KBS_EXPIRED_REPORT,
+        .body = body};
     snprintf(ask.tee, sizeof ask.tee, "%s", session->tee);
     snprintf(ask.nonce, sizeof ask.nonce, "%s", session->nonce);
-    return verifier_ask(server->verifiers, &ask, NULL, message, ret_answer, err);
+    if (!verifier_ask(server->verifiers, &ask, NULL, message, ret_answer, err))
+        return false;
+    verifier_answer_refuse_needs(ret_answer, NULL);
+    return true;
 }
 
 /* The nonce is unspent: verify, appraise, spend. */

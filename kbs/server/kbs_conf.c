@@ -18,6 +18,8 @@
 static const char *const modes[] = {"deny", "jwt", NULL};
 static const char *const error_styles[] = {"compatible", "strict", NULL};
 static const char *const admits[] = {"manual", "auto", NULL};
+static const char *const collaterals[] = {"required", "optional", NULL};
+static const char *const expireds[] = {"refuse", "report", NULL};
 /* In the order of enum log_level. */
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
 
@@ -89,6 +91,15 @@ const struct conf_field kbs_conf_fields[] = {
         .text_default = "manual", .help = "who admits an enrolled attestation key"},
     {"attestation", "ek_roots", CONF_PATH, AT(attestation.ek_roots),
         .help = "directory of root certificates (PEM) of TPM makers; none: no enrolment"},
+    {"attestation", "roots", CONF_PATH, AT(attestation.roots),
+        .help =
+            "directory of certificates (PEM) of AMD and Intel to trust beside the built-in keys"},
+    {"attestation", "tdx_collateral", CONF_CHOICE, AT(attestation.tdx_collateral),
+        .choices = collaterals, .text_default = "required",
+        .help = "optional: TDX evidence without Intel's collateral is taken as Unverified"},
+    {"attestation", "collateral_expired", CONF_CHOICE, AT(attestation.collateral_expired),
+        .choices = expireds, .text_default = "refuse",
+        .help = "report: the policy decides about evidence whose collateral is out of date"},
     {"attestation", "verifiers", CONF_INT, AT(attestation.verifiers), 1, 16, .text_default = "2",
         .help = "processes that look at evidence"},
     {"outbound", "proxy", CONF_TEXT, AT(outbound.proxy),

@@ -12,6 +12,8 @@
 enum kbs_admin_mode { KBS_ADMIN_DENY, KBS_ADMIN_JWT };
 enum kbs_errors { KBS_ERRORS_COMPATIBLE, KBS_ERRORS_STRICT };
 enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO };
+enum kbs_collateral { KBS_COLLATERAL_REQUIRED, KBS_COLLATERAL_OPTIONAL };
+enum kbs_expired { KBS_EXPIRED_REFUSE, KBS_EXPIRED_REPORT };
 
 /* Paths and texts are NULL when absent and have no default. */
 struct kbs_conf {
@@ -48,9 +50,12 @@ struct kbs_conf {
     struct {
         struct conf_list tees; /* "tpm"; "sample" only when listed */
         int64_t session_ms;
-        int admit;         /* enum kbs_admit */
-        char *ek_roots;    /* directory of PEM roots of EK certificates */
-        int64_t verifiers; /* child processes */
+        int admit;      /* enum kbs_admit */
+        char *ek_roots; /* directory of PEM roots of EK certificates */
+        char *roots; /* directory of PEM anchors beside the pinned ones (attest/verify/anchors.h) */
+        int tdx_collateral;     /* enum kbs_collateral */
+        int collateral_expired; /* enum kbs_expired */
+        int64_t verifiers;      /* child processes */
     } attestation;
     struct {
         char *proxy;               /* "http://host:port" for all that is asked over TCP */

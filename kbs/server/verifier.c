@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/verifier.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
@@ -12,8 +11,8 @@
 #include <time.h>
 
 #include "attest/verify/ek_cert.h"
-#include "crypt/base/file.h"
 #include "crypt/base/log.h"
+#include "kbs/server/pem_dir.h"
 #include "kbs/server/warden.h"
 
 #define HELLO_MS  10000
@@ -40,7 +39,7 @@ struct verifiers {
     struct err start_err;
     size_t count;
     struct child children[VERIFIER_COUNT_MAX];
-    struct buf roots;
+    struct buf roots, anchors;
 };
 
 static int64_t now_ms(void)
@@ -239,40 +238,34 @@ static int start_keeper(struct verifiers *verifiers)
     return failed;
 }
 
-/* -- roots of EK certificates -------------------------------------------------------------------- */
-
-static int is_certificate(const struct dirent *entry)
-{
-    static const char *const endings[] = {".pem", ".crt", ".cer"};
-    size_t len = strlen(entry->d_name);
-    for (size_t i = 0; i < ARRAY_LEN(endings); i++)
-        if (entry->d_name[0] != '.' && len > 4 && strcmp(entry->d_name + len - 4, endings[i]) == 0)
-            return 1;
-    return 0;
-}
+/* -- certificates that the operator trusts -------------------------------------------------------------------- */
 
 static bool read_roots(const char *directory, struct buf *roots, struct err *err)
 {
-    struct dirent **entries = NULL;
-    bool done = true;
-    int count = scandir(directory, &entries, is_certificate, alphasort);
-    if (count < 0)
-        return err_set_errno(err, ERR_CONFIG, "[attestation] ek_roots: directory %s", directory);
-    for (int i = 0; i < count; i++) {
-        char path[4096];
-        snprintf(path, sizeof path, "%s/%s", directory, entries[i]->d_name);
-        done =
-            done && file_read(path, EK_ROOTS_MAX, roots, err) && buf_append_str(roots, "\n", err);
-        free(entries[i]);
-    }
-    free(entries);
-    return done || err_wrap(err, "[attestation] ek_roots");
+    return pem_dir_read(directory, PEM_DIR_ENDINGS, roots, err) ||
+           err_wrap(err, "[attestation] ek_roots");
+}
+
+/* Read by the verifiers; here only to learn of a mistake at the start. */
+static bool read_anchors(const char *directory, struct buf *pem, struct err *err)
+{
+    auto_anchors *anchors = NULL;
+    return (pem_dir_read(directory, PEM_DIR_ALL, pem, err) &&
+               anchors_new(buf_bytes(pem), true, &anchors, err)) ||
+           err_wrap(err, "[attestation] roots");
+}
+
+static bool read_all(
+    const struct kbs_conf *conf, struct buf *roots, struct buf *anchors, struct err *err)
+{
+    return (!conf->attestation.ek_roots || read_roots(conf->attestation.ek_roots, roots, err)) &&
+           (!conf->attestation.roots || read_anchors(conf->attestation.roots, anchors, err));
 }
 
 bool verifiers_check(const struct kbs_conf *conf, struct err *err)
 {
-    auto_buf roots = BUF_INIT(EK_ROOTS_MAX);
-    return !conf->attestation.ek_roots || read_roots(conf->attestation.ek_roots, &roots, err);
+    auto_buf roots = BUF_INIT(EK_ROOTS_MAX), anchors = BUF_INIT(ANCHORS_PEM_MAX);
+    return read_all(conf, &roots, &anchors, err);
 }
 
 /* -- the object ---------------------------------------------------------------------------------- */
@@ -284,6 +277,7 @@ static struct verifiers *make(size_t count)
     if (!verifiers)
         return NULL;
     verifiers->roots = (struct buf)BUF_INIT(EK_ROOTS_MAX);
+    verifiers->anchors = (struct buf)BUF_INIT(ANCHORS_PEM_MAX);
     pthread_mutex_init(&verifiers->lock, NULL);
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
@@ -305,8 +299,7 @@ bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers
     AUTO(verifiers_stop) struct verifiers *verifiers = make(count);
     if (!verifiers)
         return err_nomem(err);
-    if (conf->attestation.ek_roots &&
-        !read_roots(conf->attestation.ek_roots, &verifiers->roots, err))
+    if (!read_all(conf, &verifiers->roots, &verifiers->anchors, err))
         return false;
     if (!warden_start(WARDEN_VERIFIERS, NULL, &verifiers->warden_fd, &verifiers->warden_pid, err))
         return false;
@@ -345,6 +338,7 @@ void verifiers_stop(struct verifiers *verifiers)
     if (verifiers->warden_fd >= 0)
         warden_stop(verifiers->warden_fd, verifiers->warden_pid);
     buf_done(&verifiers->roots);
+    buf_done(&verifiers->anchors);
     pthread_cond_destroy(&verifiers->changed);
     pthread_mutex_destroy(&verifiers->lock);
     free(verifiers);
@@ -422,6 +416,7 @@ bool verifier_ask(struct verifiers *verifiers, const struct verifier_request *re
     auto_verifier_answer answer = {0};
     struct verifier_request full = *request;
     full.roots = buf_bytes(&verifiers->roots);
+    full.anchors = buf_bytes(&verifiers->anchors);
     if (!verifier_request_encode(&full, &packed, err))
         return false;
     struct child *child = take(verifiers, end);

@@ -24,7 +24,7 @@ struct verifiers;
  * gives true with the exit status. */
 bool verifier_run(int argc, char **argv, int *ret_exit) MUST_CHECK;
 
-/* Starts the warden, and reads the *.pem, *.crt and *.cer files of conf->attestation.ek_roots. After privilege is dropped, before the
+/* Starts the warden, and reads the certificates in the directories conf->attestation.ek_roots and .roots. After privilege is dropped, before the
  * front shuts its own sandbox, which the warden must not inherit. ERR_CONFIG. */
 bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers, struct err *err)
     MUST_CHECK;
@@ -37,7 +37,7 @@ DEFINE_AUTO(struct verifiers, verifiers_stop);
 
 /*
  * One request. `message` keeps the bytes that *ret_answer borrows. `credential`: of ENROL, of
- * VERIFIER_CREDENTIAL_SIZE bytes, else NULL; `request->roots` is filled in here. A refusal is an answer; false: no verifier free in time
+ * VERIFIER_CREDENTIAL_SIZE bytes, else NULL; `request->roots` and `request->anchors` are filled in here. A refusal is an answer; false: no verifier free in time
  * (ERR_BUSY), it died (ERR_UNREACH), hung (ERR_TIMEOUT), answered nonsense (ERR_FORMAT) or failed.
  */
 bool verifier_ask(struct verifiers *verifiers, const struct verifier_request *request,

@@ -35,6 +35,13 @@ static void take_reasons(struct verifier_answer *answer, const struct verdict *v
     memcpy(answer->reasons, verdict->reasons, sizeof answer->reasons);
 }
 
+static void take_needs(struct verifier_answer *answer, const struct verdict *verdict)
+{
+    answer->status = VERIFIER_NEEDS;
+    answer->need_count = verdict->need_count;
+    memcpy(answer->needs, verdict->needs, sizeof answer->needs);
+}
+
 /* -- evidence ---------------------------------------------------------------------------------- */
 
 /* What the evidence must be bound to, from the parsed request. */
@@ -87,6 +94,45 @@ static bool check_frame(const struct verifier_request *request, const struct pro
                &canonical, &ret_binding->report_data, err);
 }
 
+/* What the front gave to judge by: the operator's anchors beside the pins, and collateral. */
+struct ground {
+    struct anchors *anchors;
+    struct collateral *collateral;
+};
+
+static void ground_done(struct ground *ground)
+{
+    anchors_free(ground->anchors);
+    collateral_free(ground->collateral);
+}
+
+static bool read_ground(
+    const struct verifier_request *request, struct ground *ground, struct err *err)
+{
+    if ((request->anchors.len > 0 && !anchors_new(request->anchors, true, &ground->anchors, err)) ||
+        (request->collateral.len > 0 &&
+            !collateral_decode(request->collateral, &ground->collateral, err)))
+        return err_wrap(err, "what the front gave");
+    return true;
+}
+
+static bool verify(const struct verifier *verifier, const struct verifier_request *request,
+    const json_t *evidence, const struct binding *binding, struct verdict *verdict, struct err *err)
+{
+    AUTO_DONE(ground_done) struct ground ground = {0};
+    if (!read_ground(request, &ground, err))
+        return false;
+    const struct verify_input input = {.evidence = evidence,
+        .report_data = hash_view(&binding->report_data),
+        .init_data = hash_view(&binding->init_data),
+        .now = request->now,
+        .anchors = ground.anchors,
+        .collateral = ground.collateral,
+        .collateral_optional = request->collateral_optional,
+        .collateral_expired_ok = request->collateral_expired_ok};
+    return verify_evidence(verifier, &input, verdict, err);
+}
+
 static bool judge_evidence(
     const struct verifier_request *request, struct verifier_answer *answer, struct err *err)
 {
@@ -104,13 +150,13 @@ static bool judge_evidence(
     }
     if (!check_frame(request, &attest, &binding, &verdict, err))
         return false;
-    const struct verify_input input = {.evidence = attest.evidence,
-        .report_data = hash_view(&binding.report_data),
-        .init_data = hash_view(&binding.init_data)};
-    if (binding.tee_pubkey && !verifier->verify(&input, &verdict, err))
+    if (binding.tee_pubkey && !verify(verifier, request, attest.evidence, &binding, &verdict, err))
         return false;
-    if (verdict.reason_count > 0) {
-        take_reasons(answer, &verdict);
+    if (verdict.reason_count > 0 || verdict.need_count > 0) {
+        if (verdict.reason_count > 0)
+            take_reasons(answer, &verdict);
+        else
+            take_needs(answer, &verdict);
         return true;
     }
     snprintf(answer->class_name, sizeof answer->class_name, "%s", verdict.class_name);

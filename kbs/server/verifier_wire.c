@@ -5,14 +5,31 @@
 
 #include "crypt/base/pack.h"
 
-#define CLAIM_LEVELS 2
-#define CODE_MAX     32
+#define CODE_MAX                 32
+#define FLAG_COLLATERAL_OPTIONAL 1u
+#define FLAG_EXPIRED_OK          2u
 
 void verifier_answer_done(struct verifier_answer *answer)
 {
     json_unref(answer->claims);
     json_unref(answer->tee_pubkey);
     answer->claims = answer->tee_pubkey = NULL;
+}
+
+void verifier_answer_refuse_needs(struct verifier_answer *answer, const struct collateral *have)
+{
+    struct verdict verdict = {0};
+    struct bytes body;
+    if (answer->status != VERIFIER_NEEDS)
+        return;
+    for (size_t i = 0; i < answer->need_count; i++)
+        verdict_fail(&verdict, "collateral",
+            collateral_get(have, answer->needs[i], &body, NULL) ? "of no use" : "not available",
+            answer->needs[i]);
+    answer->status = VERIFIER_REFUSED;
+    answer->need_count = 0;
+    answer->reason_count = verdict.reason_count;
+    memcpy(answer->reasons, verdict.reasons, sizeof answer->reasons);
 }
 
 /* -- requests ---------------------------------------------------------------------------------- */
@@ -26,6 +43,11 @@ bool verifier_request_encode(
     if (request->kind == VERIFIER_EVIDENCE) {
         pack_put_text(&pack, request->tee);
         pack_put_text(&pack, request->nonce);
+        pack_put_u64(&pack, (uint64_t)request->now);
+        pack_put_u8(&pack, (request->collateral_optional ? FLAG_COLLATERAL_OPTIONAL : 0) |
+                               (request->collateral_expired_ok ? FLAG_EXPIRED_OK : 0));
+        pack_put_block(&pack, request->anchors);
+        pack_put_block(&pack, request->collateral);
     } else {
         pack_put_block(&pack, request->roots);
     }
@@ -46,6 +68,12 @@ bool verifier_request_decode(
     if (kind == VERIFIER_EVIDENCE) {
         pack_get_text(&in, request.tee, sizeof request.tee);
         pack_get_text(&in, request.nonce, sizeof request.nonce);
+        request.now = (int64_t)pack_get_u64(&in);
+        unsigned flags = pack_get_u8(&in);
+        request.collateral_optional = flags & FLAG_COLLATERAL_OPTIONAL;
+        request.collateral_expired_ok = flags & FLAG_EXPIRED_OK;
+        request.anchors = pack_get_block(&in, ANCHORS_PEM_MAX);
+        request.collateral = pack_get_block(&in, COLLATERAL_TOTAL_MAX);
     } else {
         request.roots = pack_get_block(&in, VERIFIER_REQUEST_MAX);
     }
@@ -96,6 +124,13 @@ static bool put_accepted(enum verifier_kind kind, const struct verifier_answer *
     return true;
 }
 
+static void put_needs(struct pack_writer *out, const struct verifier_answer *answer)
+{
+    pack_put_u8(out, (uint8_t)answer->need_count);
+    for (size_t i = 0; i < answer->need_count; i++)
+        pack_put_text(out, answer->needs[i]);
+}
+
 static void put_reasons(struct pack_writer *out, const struct verifier_answer *answer)
 {
     pack_put_u8(out, (uint8_t)answer->reason_count);
@@ -125,22 +160,36 @@ bool verifier_answer_encode(
         pack_put_text(&pack, err_info(answer->cause.code)->name);
         put_words(&pack, answer->cause.message, sizeof answer->cause.message);
         break;
+    case VERIFIER_NEEDS:
+        put_needs(&pack, answer);
+        break;
     }
     return pack_written(&pack, "verifier answer", err);
 }
 
 /* -- answers: the front's side ----------------------------------------------------------------- */
 
-/* What verifiers make of evidence: scalars, and objects of scalars. No arrays yet: no TEE of today has any. */
-static bool claims_ok(const json_t *json, int levels)
+/* No deeper and no more than what verifiers make of evidence; *left counts values down. The loader has bounded bytes and depth before. */
+static bool claims_ok(const json_t *json, int levels, size_t *left)
 {
     const char *name;
     const json_t *value;
-    if (!json_is_object(json))
-        return !json_is_array(json);
+    size_t index;
+    if (*left == 0)
+        return false;
+    --*left;
+    if (!json_is_object(json) && !json_is_array(json))
+        return true;
+    if (levels == 0)
+        return false;
     json_object_foreach((json_t *)(uintptr_t)json, name, value)
     {
-        if (levels == 0 || !claims_ok(value, levels - 1))
+        if (!claims_ok(value, levels - 1, left))
+            return false;
+    }
+    json_array_foreach(json, index, value)
+    {
+        if (!claims_ok(value, levels - 1, left))
             return false;
     }
     return true;
@@ -171,13 +220,14 @@ static bool get_json(
 
 static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
 {
+    size_t left = VERIFIER_CLAIM_COUNT;
     pack_get_text(in, answer->class_name, sizeof answer->class_name);
     if (!get_json(in, VERIFIER_CLAIMS_MAX, "claims", &answer->claims, err) ||
         !get_json(in, VERIFIER_PUBKEY_MAX, "tee-pubkey", &answer->tee_pubkey, err))
         return false;
     if (strcmp(answer->class_name, "cpu") != 0)
         return err_set(err, ERR_FORMAT, "evidence of an unknown class");
-    if (!json_is_object(answer->claims) || !claims_ok(answer->claims, CLAIM_LEVELS))
+    if (!json_is_object(answer->claims) || !claims_ok(answer->claims, VERIFIER_CLAIM_LEVELS, &left))
         return err_set(err, ERR_FORMAT, "claims that no verifier makes");
     if (!pubkey_ok(answer->tee_pubkey))
         return err_set(err, ERR_FORMAT, "no tee-pubkey of its wire form");
@@ -220,6 +270,20 @@ static void get_reasons(struct pack_reader *in, struct verifier_answer *answer)
     }
 }
 
+/* Names become paths and URLs in the front. */
+static void get_needs(struct pack_reader *in, struct verifier_answer *answer)
+{
+    size_t count = pack_get_u8(in);
+    if (count == 0 || count > VERIFY_NEEDS_MAX)
+        in->failed = true;
+    for (size_t i = 0; i < count && !in->failed; i++) {
+        pack_get_text(in, answer->needs[i], sizeof answer->needs[i]);
+        if (!collateral_name_ok(answer->needs[i]))
+            in->failed = true;
+        answer->need_count = i + 1;
+    }
+}
+
 static void get_failure(struct pack_reader *in, struct verifier_answer *answer)
 {
     char code[CODE_MAX] = "", message[ERR_MESSAGE_SIZE] = "";
@@ -238,7 +302,8 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
     unsigned version = pack_get_u8(&in);
     unsigned status = pack_get_u8(&in);
     bool done = true;
-    if (version != VERIFIER_WIRE_VERSION || status > VERIFIER_FAILED)
+    if (version != VERIFIER_WIRE_VERSION || status > VERIFIER_NEEDS ||
+        (status == VERIFIER_NEEDS && kind != VERIFIER_EVIDENCE))
         return err_set(
             err, ERR_FORMAT, "verifier answer of version %u, status %u", version, status);
     answer.status = status;
@@ -246,6 +311,8 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
         get_reasons(&in, &answer);
     else if (status == VERIFIER_FAILED)
         get_failure(&in, &answer);
+    else if (status == VERIFIER_NEEDS)
+        get_needs(&in, &answer);
     else if (kind == VERIFIER_EVIDENCE)
         done = get_evidence(&in, &answer, err);
     else

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Verification of evidence, TPM and sample: JSON, base64, the TPM's structures, the checks. */
+/* Verification of evidence of every TEE: JSON, base64, the TEE's structures, certificates, the checks. */
 #include "attest/verify/tpm_structs.h"
 #include "tests/unit/evidence_file.h"
 
@@ -12,8 +12,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (!evidence_file_parse(bytes_of(data, size), &file, &err))
         return 0;
     auto_verdict verdict = {0};
-    if (file.verifier->verify(&file.input, &verdict, &err) &&
-        !verdict.claims == !verdict.reason_count)
-        __builtin_trap(); /* claims or reasons, never both or neither */
+    if (verify_evidence(file.verifier, &file.input, &verdict, &err) &&
+        !verdict.claims == !(verdict.reason_count + verdict.need_count))
+        __builtin_trap(); /* claims, or reasons and needs, never both or neither */
     return 0;
 }

@@ -42,7 +42,7 @@ static bool verify(const struct attest_answer *answer, const struct hash *digest
     if (!json_load_strict(answer->body, answer->body.len, "evidence", &evidence, err))
         return false;
     struct verify_input input = {.evidence = evidence, .report_data = hash_view(digest)};
-    if (!verifier->verify(&input, &verdict, err))
+    if (!verify_evidence(verifier, &input, &verdict, err))
         return false;
     if (verdict.reason_count > 0)
         return err_set(err, ERR_DENIED_POLICY, "%s: got %s, expected %s", verdict.reasons[0].check,

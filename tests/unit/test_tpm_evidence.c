@@ -84,7 +84,7 @@ static void test_real_quote(void **state)
     auto_verdict verdict = {0};
     assert_done(evidence_file_load(VECTOR, &file, &err), &err);
     assert_int_equal(file.input.init_data.len, 32);
-    assert_done(verifier_find("tpm")->verify(&file.input, &verdict, &err), &err);
+    assert_done(verify_evidence(verifier_find("tpm"), &file.input, &verdict, &err), &err);
     assert_int_equal(verdict.reason_count, 0);
     assert_string_equal(json_member_text(verdict.claims, "pcr08"),
         "18d41cd8f047d78801cbea07de2a9312bdc86104a871d8e4f38428e707e9f5ea");
@@ -224,7 +224,7 @@ static void test_bad_files(void **state)
         auto_evidence_file file = {0};
         auto_verdict verdict = {0};
         assert_done(evidence_file_load(path, &file, &err), &err);
-        assert_done(file.verifier->verify(&file.input, &verdict, &err), &err);
+        assert_done(verify_evidence(file.verifier, &file.input, &verdict, &err), &err);
         const char *check = json_member_text(file.whole, "refused_by");
         if (verdict.claims || !check || !has_reason(&verdict, check))
             fail_msg("%s: wanted %s, got %zu reasons, the first %s: %s", entry->d_name, check,

@@ -13,6 +13,10 @@ static void test_requests(void **state)
     const struct verifier_request one = {.kind = VERIFIER_EVIDENCE,
         .tee = "tpm",
         .nonce = "AAAA",
+        .now = 1700000000,
+        .collateral_expired_ok = true,
+        .anchors = bytes_str("PEM"),
+        .collateral = bytes_of("\0\0", 2),
         .body = bytes_str("{\"hostile\":\xff")};
     const struct verifier_request two = {
         .kind = VERIFIER_ENROL, .roots = bytes_str("PEM"), .body = bytes_str("{}")};
@@ -22,6 +26,10 @@ static void test_requests(void **state)
     assert_string_equal(got.tee, "tpm");
     assert_string_equal(got.nonce, "AAAA");
     assert_true(bytes_equal(got.body, one.body));
+    assert_int_equal(got.now, 1700000000);
+    assert_true(got.collateral_expired_ok && !got.collateral_optional);
+    assert_true(bytes_equal(got.anchors, one.anchors));
+    assert_true(bytes_equal(got.collateral, one.collateral));
     assert_done(verifier_request_encode(&two, &enrol, &err), &err);
     assert_done(verifier_request_decode(buf_bytes(&enrol), &got, &err), &err);
     assert_int_equal(got.kind, VERIFIER_ENROL);
@@ -89,6 +97,60 @@ static void test_refused(void **state)
     assert_string_equal(got.reasons[31].expected, "a?b?");
 }
 
+static void test_needs(void **state)
+{
+    (void)state;
+    auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX);
+    struct verifier_answer answer = {.status = VERIFIER_NEEDS, .need_count = 2}, got = {0};
+    auto_collateral *have = NULL;
+    strcpy(answer.needs[0], "amd/chain/Milan");
+    strcpy(answer.needs[1], "intel/root-crl");
+    round_trip(VERIFIER_EVIDENCE, &answer, &message, &got);
+    assert_int_equal(got.need_count, 2);
+    assert_string_equal(got.needs[1], "intel/root-crl");
+    assert_refused(verifier_answer_decode(VERIFIER_ENROL, buf_bytes(&message), &got, &err), &err,
+        ERR_FORMAT, "status 3");
+    assert_done(collateral_new(&have, &err), &err);
+    assert_done(collateral_put(have, "intel/root-crl", bytes_str("x"), BYTES_EMPTY, &err), &err);
+    verifier_answer_refuse_needs(&got, have);
+    assert_int_equal(got.status, VERIFIER_REFUSED);
+    assert_int_equal(got.reason_count, 2);
+    assert_string_equal(got.reasons[0].check, "collateral");
+    assert_string_equal(got.reasons[0].got, "not available");
+    assert_string_equal(got.reasons[0].expected, "amd/chain/Milan");
+    assert_string_equal(got.reasons[1].got, "of no use");
+}
+
+/* Event logs are arrays of objects; how deep and how many is bounded. */
+static void test_shape_of_claims(void **state)
+{
+    (void)state;
+    auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX), deep = BUF_INIT(VERIFIER_ANSWER_MAX),
+             many = BUF_INIT(VERIFIER_ANSWER_MAX);
+    auto_verifier_answer answer = {.class_name = "cpu"}, got = {0};
+    assert_done(json_build(&answer.tee_pubkey, &err, "{s:s, s:s, s:s, s:s}", "alg", "RSA-OAEP-256",
+                    "e", "AQAB", "kty", "RSA", "n", "AA"),
+        &err);
+    assert_done(
+        json_build(&answer.claims, &err, "{s:[{s:i, s:[{s:s}], s:{s:{s:[i]}}}]}", "uefi_event_logs",
+            "index", 1, "digests", "alg", "SHA-384", "details", "data", "content", 1),
+        &err);
+    round_trip(VERIFIER_EVIDENCE, &answer, &message, &got);
+    assert_true(json_equal(got.claims, answer.claims));
+    for (int i = 0; i < VERIFIER_CLAIM_LEVELS; i++)
+        assert_done(json_build(&answer.claims, &err, "{s:o}", "a", answer.claims), &err);
+    assert_done(verifier_answer_encode(VERIFIER_EVIDENCE, &answer, &deep, &err), &err);
+    assert_refused(verifier_answer_decode(VERIFIER_EVIDENCE, buf_bytes(&deep), &got, &err), &err,
+        ERR_FORMAT, "claims that no verifier makes");
+    json_unref(answer.claims);
+    assert_done(json_build(&answer.claims, &err, "{s:[]}", "a"), &err);
+    for (int i = 0; i < VERIFIER_CLAIM_COUNT - 1; i++)
+        json_array_append_new(json_object_get(answer.claims, "a"), json_integer(0));
+    assert_done(verifier_answer_encode(VERIFIER_EVIDENCE, &answer, &many, &err), &err);
+    assert_refused(verifier_answer_decode(VERIFIER_EVIDENCE, buf_bytes(&many), &got, &err), &err,
+        ERR_FORMAT, "claims that no verifier makes");
+}
+
 static void test_failed(void **state)
 {
     (void)state;
@@ -128,12 +190,15 @@ static void test_bad_inputs(void **state)
     static const struct bad_input inputs[] = {
         {"empty.bin", ERR_FORMAT, "version 0"},
         {"version-2.bin", ERR_FORMAT, "version 2"},
-        {"status-3.bin", ERR_FORMAT, "status 3"},
+        {"status-4.bin", ERR_FORMAT, "status 4"},
+        {"needs-none.bin", ERR_FORMAT, cut},
+        {"needs-13.bin", ERR_FORMAT, cut},
+        {"needs-traversal.bin", ERR_FORMAT, cut},
+        {"needs-of-enrolment.bin", ERR_FORMAT, "status 3"},
         {"class-gpu.bin", ERR_FORMAT, "unknown class"},
         {"class-long.bin", ERR_FORMAT, "claims"},
         {"claims-array.bin", ERR_FORMAT, "claims that no verifier makes"},
-        {"claims-array-inside.bin", ERR_FORMAT, "claims that no verifier makes"},
-        {"claims-three-levels.bin", ERR_FORMAT, "claims that no verifier makes"},
+        {"claims-thirteen-levels.bin", ERR_FORMAT, "claims that no verifier makes"},
         {"claims-duplicate.bin", ERR_FORMAT, "claims"},
         {"claims-no-json.bin", ERR_FORMAT, "claims"},
         {"claims-length-4gib.bin", ERR_FORMAT, "claims"},
@@ -170,6 +235,8 @@ int main(void)
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_accepted),
         cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_shape_of_claims),
         cmocka_unit_test(test_failed),
         cmocka_unit_test(test_too_many_claims),
         cmocka_unit_test(test_bad_inputs),

@@ -58,7 +58,7 @@ static void verify_sample(const char *name, struct verdict *verdict)
     char path[4096];
     snprintf(path, sizeof path, TEST_SOURCE_DIR "/fuzz/corpus/evidence/%s", name);
     assert_done(evidence_file_load(path, &file, &err), &err);
-    assert_done(file.verifier->verify(&file.input, verdict, &err), &err);
+    assert_done(verify_evidence(file.verifier, &file.input, verdict, &err), &err);
 }
 
 /* Trustee's claims, member for member. */
@@ -100,10 +100,65 @@ static void test_like_trustee(void **state)
         char path[4096];
         snprintf(path, sizeof path, TEST_SOURCE_DIR "/vectors/%s.json", names[i]);
         assert_done(evidence_file_load(path, &file, &err), &err);
-        assert_done(file.verifier->verify(&file.input, &verdict, &err), &err);
+        assert_done(verify_evidence(file.verifier, &file.input, &verdict, &err), &err);
         assert_int_equal(verdict.reason_count, 0);
         assert_true(json_equal(verdict.claims, json_object_get(file.whole, "claims")));
     }
+}
+
+static void test_needs(void **state)
+{
+    (void)state;
+    static struct verdict verdict;
+    assert_false(verdict_need(&verdict, "amd/chain/%s", "Milan"));
+    assert_false(verdict_need(&verdict, "amd/chain/Milan"));
+    assert_int_equal(verdict.need_count, 1);
+    assert_int_equal(verdict.reason_count, 0);
+    assert_false(verdict_need(&verdict, "amd/../%s", "x"));
+    assert_int_equal(verdict.need_count, 1);
+    assert_string_equal(verdict.reasons[0].check, "collateral");
+    verdict_refuse_needs(&verdict);
+    assert_int_equal(verdict.need_count, 0);
+    assert_int_equal(verdict.reason_count, 2);
+    assert_string_equal(verdict.reasons[1].got, "not available");
+    assert_string_equal(verdict.reasons[1].expected, "amd/chain/Milan");
+    for (int i = 0; i <= VERIFY_NEEDS_MAX; i++)
+        verdict_need(&verdict, "intel/tcb/%d", i);
+    assert_int_equal(verdict.need_count, VERIFY_NEEDS_MAX);
+    assert_int_equal(verdict.reason_count, 3);
+    verdict_done(&verdict);
+}
+
+static bool gives_claims_and_needs(
+    const struct verify_input *input, struct verdict *verdict, struct err *err)
+{
+    (void)input;
+    verdict->class_name = "cpu";
+    verdict_need(verdict, "intel/root-crl");
+    return json_build(&verdict->claims, err, "{}");
+}
+
+static bool gives_nothing(
+    const struct verify_input *input, struct verdict *verdict, struct err *err)
+{
+    (void)input, (void)verdict, (void)err;
+    return true;
+}
+
+/* Whatever a verifier does: claims only without reasons and needs, and then always. */
+static void test_outcomes(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_verdict verdict = {0};
+    static struct verdict empty;
+    const struct verify_input input = {.now = 1};
+    const struct verifier both = {"both", gives_claims_and_needs}, none = {"none", gives_nothing};
+    assert_done(verify_evidence(&both, &input, &verdict, &err), &err);
+    assert_null(verdict.claims);
+    assert_int_equal(verdict.need_count, 1);
+    assert_refused(verify_evidence(&none, &input, &empty, &err), &err, ERR_INTERNAL,
+        "verifier of none gives neither");
 }
 
 int main(void)
@@ -112,6 +167,8 @@ int main(void)
         cmocka_unit_test(test_find),
         cmocka_unit_test(test_reasons_are_bounded),
         cmocka_unit_test(test_reasons_are_text),
+        cmocka_unit_test(test_needs),
+        cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_sample_init_data),
         cmocka_unit_test(test_like_trustee),

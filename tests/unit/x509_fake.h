@@ -4,6 +4,7 @@
 
 #include <openssl/evp.h>
 #include <openssl/pem.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 
 #include "crypt/base/buf.h"
@@ -16,7 +17,21 @@ struct x509_fake {
     int64_t from, until;          /* unix seconds */
     const char *extensions[6][2]; /* NID name (or dotted OID), OpenSSL's configuration syntax */
     const EVP_MD *digest;         /* NULL: SHA-256 */
+    int pss_salt; /* RSASSA-PSS with a salt of this length; 0: what X509_sign does */
 };
+
+static inline EVP_MD_CTX *x509_fake_signing(const struct x509_fake *want)
+{
+    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
+    EVP_PKEY_CTX *key = NULL;
+    if (!EVP_DigestSignInit(ctx, &key, want->digest ? want->digest : EVP_sha256(), NULL,
+            want->issuer_key ? want->issuer_key : want->key))
+        abort();
+    if (want->pss_salt > 0 && (EVP_PKEY_CTX_set_rsa_padding(key, RSA_PKCS1_PSS_PADDING) != 1 ||
+                                  EVP_PKEY_CTX_set_rsa_pss_saltlen(key, want->pss_salt) != 1))
+        abort();
+    return ctx;
+}
 
 static inline X509_EXTENSION *x509_fake_extension(
     X509V3_CTX *ctx, const char *name, const char *value)
@@ -48,9 +63,10 @@ static inline X509 *x509_fake_make(const struct x509_fake *want)
         X509_add_ext(cert, ext, -1);
         X509_EXTENSION_free(ext);
     }
-    if (!X509_sign(cert, want->issuer_key ? want->issuer_key : want->key,
-            want->digest ? want->digest : EVP_sha256()))
+    EVP_MD_CTX *signing = x509_fake_signing(want);
+    if (!X509_sign_ctx(cert, signing))
         abort();
+    EVP_MD_CTX_free(signing);
     return cert;
 }
 
