@@ -85,7 +85,7 @@ bool runtime_data(const char *nonce, const json_t *tee_pubkey, const char *addit
             RUNTIME_NONCE_MAX);
 
     auto_json *json = NULL;
-    if (!json_build(&json, err, "{s:s, s:s, s:O}", "additional-evidence", additional, "nonce",
+    if (!json_build(&json, err, "{s:s*, s:s, s:O}", "additional-evidence", additional, "nonce",
             nonce, "tee-pubkey", tee_pubkey))
         return err_wrap(err, "runtime data");
     auto_free char *text = NULL;

@@ -17,6 +17,7 @@ bool runtime_tee_pubkey(const struct jwk *key, json_t **ret_json, struct err *er
 /* Takes a received tee-pubkey: checks it and rebuilds it with the known members only (unknown ones are not hashed). */
 bool runtime_tee_pubkey_check(
     const json_t *received, json_t **ret_json, struct jwk **ret_key, struct err *err) MUST_CHECK;
-/* Canonical text of primary runtime data, malloc'd, and its digest. `additional` is the additional-evidence text ("" for none). */
+/* Canonical text of runtime data, malloc'd, and its digest. `additional` is the additional-evidence text ("" for none) that primary evidence
+ * vouches for; NULL for the evidence of a device, whose runtime data has no such member. */
 bool runtime_data(const char *nonce, const json_t *tee_pubkey, const char *additional,
     enum hash_alg alg, char **ret_canonical, struct hash *ret_digest, struct err *err) MUST_CHECK;

@@ -9,7 +9,7 @@
 #define EAR_BUILD      "sealed-kbs " SEALED_VERSION
 #define EAR_POLICY     "default"
 #define LEEWAY_S       60
-#define SUBMODS_MAX    16
+#define SUBMODS_MAX    EAR_PIECES_MAX
 #define PATH_DEPTH_MAX 5
 #define TIME_MAX       INT64_C(253402300799) /* end of the year 9999 */
 
@@ -32,44 +32,124 @@ static bool put(json_t *object, const char *name, const json_t *value, struct er
            err_nomem(err);
 }
 
-bool ear_shape_claims(const struct ear_input *input, json_t **ret_shaped, struct err *err)
+bool ear_shape_claims(const struct ear_piece *piece, json_t **ret_shaped, struct err *err)
 {
-    const json_t *init_data = json_object_get(input->claims, "init_data");
-    const json_t *report_data = json_object_get(input->claims, "report_data");
+    const json_t *init_data = json_object_get(piece->claims, "init_data");
+    const json_t *report_data = json_object_get(piece->claims, "report_data");
     auto_json *shaped = json_object();
-    auto_json *own = json_deep_copy(input->claims);
+    auto_json *own = json_deep_copy(piece->claims);
     if (!shaped || !own)
         return err_nomem(err);
     json_object_del(own, "init_data");
     json_object_del(own, "report_data");
     if (init_data && !(put(shaped, "init_data", init_data, err) &&
-                         put(shaped, "init_data_claims", input->init_data_claims, err)))
+                         put(shaped, "init_data_claims", piece->init_data_claims, err)))
         return false;
     if (report_data && !(put(shaped, "report_data", report_data, err) &&
-                           put(shaped, "runtime_data_claims", input->runtime_data, err)))
+                           put(shaped, "runtime_data_claims", piece->runtime_data, err)))
         return false;
-    if (json_object_set(shaped, input->tee, own) != 0)
+    if (json_object_set(shaped, piece->tee, own) != 0)
         return err_nomem(err);
     *ret_shaped = take_ptr(shaped);
+    return true;
+}
+
+/* Walks `path` (names, ends with NULL) from each container of the agent policy; a list of what is found there. */
+static bool list_of_containers(
+    const json_t *containers, const char *const *path, json_t **ret_list, struct err *err)
+{
+    size_t index;
+    const json_t *container;
+    auto_json *list = json_array();
+    if (!list)
+        return err_nomem(err);
+    json_array_foreach(containers, index, container)
+    {
+        const json_t *at = container;
+        for (const char *const *name = path; at && *name; name++)
+            at = json_object_get(at, *name);
+        if (at && json_array_append_new(list, json_deep_copy(at)) != 0)
+            return err_nomem(err);
+    }
+    *ret_list = take_ptr(list);
+    return true;
+}
+
+/* {"validated":{…}}: images and users of the containers that the guest's policy allows, as Trustee's default policy lists them. Empty
+ * lists are left out. */
+static bool make_identifiers(const json_t *shaped, json_t **ret_identifiers, struct err *err)
+{
+    static const struct {
+        const char *name;
+        const char *path[5];
+    } lists[] = {
+        {"container_images", {"OCI", "Annotations", "io.kubernetes.cri.image-name"}},
+        {"container_uids", {"OCI", "Process", "User", "UID"}},
+    };
+    const json_t *policy =
+        json_object_get(json_object_get(shaped, "init_data_claims"), "agent_policy_claims");
+    const json_t *containers = json_object_get(policy, "containers");
+    auto_json *validated = json_object();
+    if (!validated)
+        return err_nomem(err);
+    for (size_t i = 0; i < ARRAY_LEN(lists); i++) {
+        auto_json *list = NULL;
+        if (!list_of_containers(containers, lists[i].path, &list, err))
+            return false;
+        if (json_array_size(list) > 0 && json_object_set(validated, lists[i].name, list) != 0)
+            return err_nomem(err);
+    }
+    return json_build(ret_identifiers, err, "{s:O}", "validated", validated);
+}
+
+static bool make_submod(const struct ear_piece *piece, json_t **ret_submod, struct err *err)
+{
+    auto_json *shaped = NULL, *submod = NULL, *identifiers = NULL;
+    if (!ear_shape_claims(piece, &shaped, err) ||
+        !json_build(&submod, err, "{s:s, s:O, s:s, s:O}", "ear.status",
+            appraisal_status_name(piece->appraisal->status), "ear.trustworthiness-vector",
+            piece->appraisal->vector, "ear.appraisal-policy-id", EAR_POLICY,
+            "ear.veraison.annotated-evidence", shaped))
+        return false;
+    if (strcmp(piece->class_name, "cpu") == 0 &&
+        !(make_identifiers(shaped, &identifiers, err) &&
+            put(submod, "ear.trustee.identifiers", identifiers, err)))
+        return false;
+    *ret_submod = take_ptr(submod);
+    return true;
+}
+
+/* <class><n>, n counting within the class. */
+static bool make_submods(const struct ear_input *input, json_t **ret_submods, struct err *err)
+{
+    auto_json *submods = json_object();
+    if (!submods)
+        return err_nomem(err);
+    for (size_t i = 0; i < input->count; i++) {
+        auto_json *submod = NULL;
+        char name[40];
+        int number = 0;
+        for (size_t j = 0; j < i; j++)
+            number += strcmp(input->pieces[j].class_name, input->pieces[i].class_name) == 0;
+        snprintf(name, sizeof name, "%.24s%d", input->pieces[i].class_name, number);
+        if (!make_submod(&input->pieces[i], &submod, err))
+            return false;
+        if (json_object_set(submods, name, submod) != 0)
+            return err_nomem(err);
+    }
+    *ret_submods = take_ptr(submods);
     return true;
 }
 
 static bool make_payload(const struct ear_signer *signer, const struct ear_input *input,
     json_t **ret_payload, struct err *err)
 {
-    auto_json *shaped = NULL, *submod = NULL;
-    char submod_name[32];
-    if (!ear_shape_claims(input, &shaped, err))
+    auto_json *submods = NULL;
+    if (!make_submods(input, &submods, err))
         return false;
-    if (!json_build(&submod, err, "{s:s, s:O, s:s, s:O, s:{s:{}}}", "ear.status",
-            appraisal_status_name(input->appraisal->status), "ear.trustworthiness-vector",
-            input->appraisal->vector, "ear.appraisal-policy-id", EAR_POLICY,
-            "ear.veraison.annotated-evidence", shaped, "ear.trustee.identifiers", "validated"))
-        return false;
-    snprintf(submod_name, sizeof submod_name, "%.24s0", input->class_name);
-    return json_build(ret_payload, err, "{s:s, s:I, s:{s:s, s:s}, s:{s:O}, s:I, s:s}",
-        "eat_profile", EAR_PROFILE, "iat", (json_int_t)input->issued_at, "ear.verifier-id",
-        "developer", EAR_DEVELOPER, "build", EAR_BUILD, "submods", submod_name, submod, "exp",
+    return json_build(ret_payload, err, "{s:s, s:I, s:{s:s, s:s}, s:O, s:I, s:s}", "eat_profile",
+        EAR_PROFILE, "iat", (json_int_t)input->issued_at, "ear.verifier-id", "developer",
+        EAR_DEVELOPER, "build", EAR_BUILD, "submods", submods, "exp",
         (json_int_t)(input->issued_at + signer->lifetime_s), "iss", signer->issuer);
 }
 
@@ -90,6 +170,8 @@ bool ear_issue(const struct ear_signer *signer, const struct ear_input *input, c
     if (jwk_kind(signer->key) != JWK_EC_P256 || !jwk_is_private(signer->key))
         return err_set(err, ERR_CONFIG,
             "the token signing key must be a private P-256 key (Trustee takes ES256 only)");
+    if (input->count == 0 || input->count > EAR_PIECES_MAX)
+        return err_set(err, ERR_INTERNAL, "a token of %zu pieces of evidence", input->count);
     if (!make_payload(signer, input, &payload, err) || !make_header(signer, &header, err))
         return false;
     auto_free char *text = json_text(payload);

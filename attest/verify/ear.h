@@ -16,19 +16,30 @@ struct ear_signer {
     int64_t lifetime_s;
 };
 
-struct ear_input {
-    const char *tee;                /* "tpm" */
-    const char *class_name;         /* "cpu" -> submod cpu0 */
-    const json_t *claims;           /* verdict claims, report_data and init_data included */
-    const json_t *runtime_data;     /* {"additional-evidence","nonce","tee-pubkey"} as structured */
+#define EAR_PIECES_MAX 16
+
+/* One verified and appraised piece of evidence; all borrowed. */
+struct ear_piece {
+    const char *tee; /* "tpm" */
+    const char
+        *class_name; /* "cpu": the first such piece becomes the submod cpu0, the next cpu1… */
+    const json_t *claims; /* verdict claims, report_data and init_data included */
+    const json_t *
+        runtime_data; /* what it was bound to, as structured: {"additional-evidence","nonce","tee-pubkey"} */
     const json_t *init_data_claims; /* or NULL */
     const struct appraisal *appraisal;
+};
+
+struct ear_input {
+    const struct ear_piece *pieces; /* 1 to EAR_PIECES_MAX, the primary evidence first */
+    size_t count;
     int64_t issued_at; /* unix seconds */
 };
 
 /* Claims shaped as a policy sees them and as ear.veraison.annotated-evidence (protocol.md C). */
-bool ear_shape_claims(const struct ear_input *input, json_t **ret_shaped, struct err *err)
+bool ear_shape_claims(const struct ear_piece *piece, json_t **ret_shaped, struct err *err)
     MUST_CHECK;
+/* Submods of class cpu also say which containers the init-data vouches for (ear.trustee.identifiers). */
 bool ear_issue(const struct ear_signer *signer, const struct ear_input *input, char **ret_token,
     struct err *err) MUST_CHECK;
 

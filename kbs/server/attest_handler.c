@@ -175,12 +175,12 @@ static bool make_token(struct server *server, const struct session *session,
         !json_build(&runtime, err, "{s:s, s:s, s:O}", "additional-evidence", "", "nonce",
             session->nonce, "tee-pubkey", answer->tee_pubkey))
         return false;
-    const struct ear_input input = {.tee = session->tee,
+    const struct ear_piece piece = {.tee = session->tee,
         .class_name = answer->class_name,
         .claims = answer->claims,
         .runtime_data = runtime,
-        .appraisal = &appraisal,
-        .issued_at = now};
+        .appraisal = &appraisal};
+    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = now};
     return ear_issue(&server->signer, &input, ret_token, err);
 }
 

@@ -28,12 +28,12 @@ static bool make_token(const json_t *claims, struct jwk *signer, char **ret_toke
         !json_build(&runtime, err, "{s:s, s:s, s:O}", "additional-evidence", "", "nonce", "AAAA",
             "tee-pubkey", jwk))
         return false;
-    struct ear_input input = {.tee = "tpm",
+    const struct ear_piece piece = {.tee = "tpm",
         .class_name = "cpu",
         .claims = claims,
         .runtime_data = runtime,
-        .appraisal = &appraisal,
-        .issued_at = NOW};
+        .appraisal = &appraisal};
+    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = NOW};
     return ear_issue(&by, &input, ret_token, err);
 }
 

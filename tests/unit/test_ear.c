@@ -77,12 +77,12 @@ static void issue(const char *tee, const json_t *claims, const json_t *x5c, char
     auto_appraisal appraisal = {0};
     assert_done(appraise(tee, claims, references, &appraisal, &err), &err);
     struct ear_signer by = {.key = signer, .x5c = x5c, .issuer = "our-kbs", .lifetime_s = 300};
-    struct ear_input input = {.tee = tee,
+    const struct ear_piece piece = {.tee = tee,
         .class_name = "cpu",
         .claims = claims,
         .runtime_data = runtime,
-        .appraisal = &appraisal,
-        .issued_at = EAR_TEST_NOW};
+        .appraisal = &appraisal};
+    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = EAR_TEST_NOW};
     assert_done(ear_issue(&by, &input, ret_token, &err), &err);
 }
 
@@ -210,8 +210,8 @@ static void test_shape_without_members(void **state)
     auto_json *claims = parse("{\"a\":1}");
     auto_json *shaped = NULL;
     auto_json *wanted = parse("{\"tpm\":{\"a\":1}}");
-    struct ear_input input = {.tee = "tpm", .class_name = "cpu", .claims = claims};
-    assert_done(ear_shape_claims(&input, &shaped, &err), &err);
+    const struct ear_piece piece = {.tee = "tpm", .class_name = "cpu", .claims = claims};
+    assert_done(ear_shape_claims(&piece, &shaped, &err), &err);
     assert_true(json_equal(shaped, wanted));
 }
 
@@ -222,11 +222,60 @@ static void test_init_data_claims(void **state)
     auto_json *claims = parse("{\"init_data\":\"00\"}");
     auto_json *init = parse("{\"key1\":\"value1\"}");
     auto_json *shaped = NULL;
-    struct ear_input input = {
+    const struct ear_piece piece = {
         .tee = "tpm", .class_name = "cpu", .claims = claims, .init_data_claims = init};
-    assert_done(ear_shape_claims(&input, &shaped, &err), &err);
+    assert_done(ear_shape_claims(&piece, &shaped, &err), &err);
     assert_true(json_equal(json_object_get(shaped, "init_data_claims"), init));
     assert_null(json_object_get(shaped, "runtime_data_claims"));
+}
+
+/* Names count within a class, each submod has its own appraisal, and only class cpu names containers. */
+static void test_several_pieces(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_json *claims = sample_claims(), *device = parse("{\"svn\":\"2\",\"init_data\":\"AA==\"}");
+    auto_json *runtime = parse(RUNTIME), *references = parse("{\"device_svn\":[\"2\"]}");
+    auto_json *init =
+        parse("{\"agent_policy_claims\":{\"containers\":["
+              "{\"OCI\":{\"Annotations\":{},\"Process\":{\"User\":{\"UID\":65535}}}},"
+              "{\"OCI\":{\"Annotations\":{\"io.kubernetes.cri.image-name\":\"nginx:1\"},"
+              "\"Process\":{\"User\":{\"UID\":1001}}}}]}}");
+    auto_appraisal cpu = {0}, gpu = {0};
+    auto_free char *token = NULL;
+    assert_int_equal(json_object_set_new(claims, "init_data", json_string("AA==")), 0);
+    assert_done(appraise("sample", claims, references, &cpu, &err), &err);
+    assert_done(appraise("sampledevice", device, references, &gpu, &err), &err);
+    const struct ear_piece pieces[] = {
+        {"sample", "cpu", claims, runtime, init, &cpu},
+        {"sampledevice", "gpu", device, runtime, init, &gpu},
+        {"sample", "cpu", claims, runtime, NULL, &cpu},
+        {"sampledevice", "gpu", device, runtime, init, &gpu},
+    };
+    const struct ear_input input = {pieces, ARRAY_LEN(pieces), EAR_TEST_NOW};
+    struct ear_signer by = {.key = signer, .issuer = "our-kbs", .lifetime_s = 300};
+    assert_done(ear_issue(&by, &input, &token, &err), &err);
+    auto_ear ear = {0};
+    assert_done(ear_verify(bytes_str(token), signer, EAR_TEST_NOW, &ear, &err), &err);
+    assert_int_equal(
+        ear.status, APPRAISAL_CONTRAINDICATED); /* the worst of all: the sample's hardware */
+    const json_t *submods = json_object_get(ear.payload, "submods");
+    assert_int_equal(json_object_size(submods), 4);
+    const json_t *cpu0 = json_object_get(submods, "cpu0"), *gpu1 = json_object_get(submods, "gpu1");
+    assert_string_equal(json_member_text(gpu1, "ear.status"), "warning");
+    assert_null(json_object_get(gpu1, "ear.trustee.identifiers"));
+    assert_non_null(json_object_get(submods, "gpu0"));
+    auto_free char *named = json_text(json_object_get(cpu0, "ear.trustee.identifiers"));
+    assert_string_equal(named,
+        "{\"validated\":{\"container_images\":[\"nginx:1\"],\"container_uids\":[65535,1001]}}");
+    auto_free char *none =
+        json_text(json_object_get(json_object_get(submods, "cpu1"), "ear.trustee.identifiers"));
+    assert_string_equal(none, "{\"validated\":{}}");
+    const json_t *shaped = json_object_get(gpu1, "ear.veraison.annotated-evidence");
+    assert_string_equal(json_member_text(json_object_get(shaped, "sampledevice"), "svn"), "2");
+    assert_true(json_equal(json_object_get(shaped, "init_data_claims"), init));
+    assert_refused(ear_issue(&by, &(struct ear_input){pieces, 0, EAR_TEST_NOW}, &token, &err), &err,
+        ERR_INTERNAL, "0 pieces");
 }
 
 /* --- refusals ------------------------------------------------------------------------------------------------- */
@@ -392,6 +441,7 @@ int main(void)
         cmocka_unit_test(test_x5c),
         cmocka_unit_test(test_shape_without_members),
         cmocka_unit_test(test_init_data_claims),
+        cmocka_unit_test(test_several_pieces),
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_good_files),
         cmocka_unit_test(test_times),

@@ -65,12 +65,12 @@ static char *token(const struct jwk *signer, const char *tee, enum appraisal_sta
     appraisal.findings = json_array();
     const struct ear_signer ear = {
         .key = (struct jwk *)(uintptr_t)signer, .issuer = "test", .lifetime_s = 300};
-    const struct ear_input input = {.tee = tee,
+    const struct ear_piece piece = {.tee = tee,
         .class_name = "cpu",
         .claims = claims,
         .runtime_data = runtime,
-        .appraisal = &appraisal,
-        .issued_at = EAR_TEST_NOW};
+        .appraisal = &appraisal};
+    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = EAR_TEST_NOW};
     assert_done(ear_issue(&ear, &input, &text, &err), &err);
     appraisal_done(&appraisal);
     char *header = malloc(strlen(text) + 8);

@@ -45,6 +45,23 @@ static void test_worked_example(void **state)
     assert_digest(pubkey, DIGEST);
 }
 
+/* The same key and nonce, for evidence of a device (protocol.md B). */
+static void test_device_has_no_additional_member(void **state)
+{
+    (void)state;
+    auto_json *pubkey = load(PUBKEY);
+    struct err err = ERR_INIT;
+    struct hash digest;
+    char hex[2 * HASH_SIZE_MAX + 1];
+    auto_free char *text = NULL;
+    assert_done(runtime_data(NONCE, pubkey, NULL, HASH_SHA384, &text, &digest, &err), &err);
+    assert_null(strstr(text, "additional-evidence"));
+    hex_encode(hash_view(&digest), hex);
+    assert_string_equal(hex, "9bd28a38af92c4acfeb69a010a4cd777c546a6d9939fb0f3dd57e2535cddf4d6d9699"
+                             "1b185c3570a4725da7d2232"
+                             "70f3");
+}
+
 /* A guest that sends more members, or in another order, has hashed the known ones only. */
 static void test_unknown_members_are_not_hashed(void **state)
 {
@@ -172,6 +189,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_worked_example),
+        cmocka_unit_test(test_device_has_no_additional_member),
         cmocka_unit_test(test_unknown_members_are_not_hashed),
         cmocka_unit_test(test_own_keys),
         cmocka_unit_test(test_other_kinds_of_key_are_refused),
