@@ -15,8 +15,9 @@
 //               | CLAIM "present"             exists and is not null
 //
 // CLAIM is a dotted path into the shaped claims of cpu0 (ear.veraison.annotated-evidence): tpm.pcr07,
-// init_data, init_data_claims.key1. `init-data` stands for init_data_claims. A condition on a missing
-// claim does not hold; a rule applies when all its conditions hold.
+// init_data, init_data_claims.key1, init_data_claims.aa.toml.token_configs.kbs.url. `init-data` stands for
+// init_data_claims. Claims of other evidence begin with its submodule: gpu0.sampledevice.svn, cpu1.tpm.pcr07.
+// A condition on a missing claim does not hold; a rule applies when all its conditions hold.
 //
 //     # databases only on machines whose boot is known
 //     allow db/**           if status affirming and tpm.pcr07 in reference-value tpm_pcr07

@@ -7,6 +7,7 @@
 
 /* Where a guest's claims lie in a token (protocol.md D.1). */
 struct facts {
+    const json_t *submods;
     const json_t *claims; /* of cpu0; may be NULL */
     const json_t *vector; /* of cpu0; may be NULL */
     int rank;             /* of the worst submodule */
@@ -89,24 +90,48 @@ bool policy_pattern_matches(const char *pattern, const struct kbs_uri *resource)
     return true;
 }
 
-/* `init-data` is the readable name of init_data_claims. */
-static const json_t *find_claim(const json_t *claims, const char *path)
+#define PATH_MAX_LEN 256
+
+/* Names of members may have dots in them (init_data_claims has aa.toml), so each beginning of the path that names one is followed. */
+static const json_t *walk(const json_t *at, const char *path)
 {
-    const json_t *at = claims;
-    bool first = true;
-    while (at) {
-        char name[256];
-        size_t len = strcspn(path, ".");
+    for (size_t len = strcspn(path, ".");; len += 1 + strcspn(path + len + 1, ".")) {
+        char name[PATH_MAX_LEN];
         if (len >= sizeof name)
             return NULL;
         snprintf(name, sizeof name, "%.*s", (int)len, path);
-        at = member(at, first && strcmp(name, "init-data") == 0 ? "init_data_claims" : name);
+        const json_t *next = member(at, name);
         if (path[len] == '\0')
-            return at;
-        path += len + 1;
-        first = false;
+            return next;
+        const json_t *found = next ? walk(next, path + len + 1) : NULL;
+        if (found)
+            return found;
     }
-    return NULL;
+}
+
+/* `init-data` is the readable name of init_data_claims. */
+static const json_t *walk_claims(const json_t *claims, const char *path)
+{
+    static const char shortened[] = "init-data";
+    size_t len = strlen(shortened);
+    if (strncmp(path, shortened, len) != 0 || (path[len] != '.' && path[len] != '\0'))
+        return walk(claims, path);
+    const json_t *init_data = member(claims, "init_data_claims");
+    return path[len] == '.' && init_data ? walk(init_data, path + len + 1) : init_data;
+}
+
+/* cpu0's, unless the path begins with the name of another submodule: gpu0.sampledevice.svn. */
+static const json_t *find_claim(const struct facts *facts, const char *path)
+{
+    char name[PATH_MAX_LEN];
+    size_t len = strcspn(path, ".");
+    const char *digits = path + strcspn(path, "0123456789.");
+    size_t digit_count = strspn(digits, "0123456789");
+    bool is_submod = digit_count > 0 && digits + digit_count == path + len && path[len] == '.';
+    snprintf(name, sizeof name, "%.*s", (int)len, path);
+    const json_t *submod = is_submod ? member(facts->submods, name) : NULL;
+    return submod ? walk_claims(member(submod, "ear.veraison.annotated-evidence"), path + len + 1)
+                  : walk_claims(facts->claims, path);
 }
 
 static void show(const json_t *json, char *out)
@@ -174,7 +199,7 @@ static void test_tier(
 static void test_equals(
     const struct condition *condition, const struct facts *facts, struct outcome *outcome)
 {
-    const json_t *claim = find_claim(facts->claims, condition->claim);
+    const json_t *claim = find_claim(facts, condition->claim);
     snprintf(outcome->claim, SHOWN_MAX, "%s", condition->claim);
     show(claim, outcome->got);
     show(condition->value, outcome->expected);
@@ -194,7 +219,7 @@ static bool is_one_of(const json_t *claim, const json_t *values)
 static void test_reference(
     const struct condition *condition, const struct facts *facts, struct outcome *outcome)
 {
-    const json_t *claim = find_claim(facts->claims, condition->claim);
+    const json_t *claim = find_claim(facts, condition->claim);
     const json_t *values = member(facts->reference_values, condition->text);
     if (json_is_null(values)) /* expired */
         values = NULL;
@@ -211,7 +236,7 @@ static void test_reference(
 static void test_present(
     const struct condition *condition, const struct facts *facts, struct outcome *outcome)
 {
-    const json_t *claim = find_claim(facts->claims, condition->claim);
+    const json_t *claim = find_claim(facts, condition->claim);
     snprintf(outcome->claim, SHOWN_MAX, "%s", condition->claim);
     snprintf(outcome->expected, SHOWN_MAX, "present");
     outcome->match = claim && !json_is_null(claim);
@@ -286,6 +311,7 @@ bool policy_decide(const struct policy *policy, const struct kbs_uri *resource,
     const json_t *submods = member(payload, "submods");
     const json_t *cpu = member(submods, "cpu0");
     const struct facts facts = {
+        .submods = submods,
         .claims = member(cpu, "ear.veraison.annotated-evidence"),
         .vector = member(cpu, "ear.trustworthiness-vector"),
         .rank = worst_rank(submods),

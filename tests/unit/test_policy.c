@@ -202,6 +202,39 @@ static void conditions_hold_or_not(void **state)
     }
 }
 
+/* Claims of other submodules begin with its name; members whose names have dots are found. */
+static void claims_of_devices_and_of_files_are_found(void **state)
+{
+    static const char more[] =
+        ",\"gpu0\":{\"ear.status\":\"affirming\",\"ear.veraison.annotated-evidence\":{"
+        "\"sampledevice\":{\"svn\":\"2\"},\"init_data_claims\":{\"k\":\"w\"}}}";
+    static const char init[] =
+        "{\"k\":\"v\",\"aa\":\"text\",\"aa.toml\":{\"token\":{\"kbs.v1\":{\"url\":\"u\"}}}}";
+    static const struct {
+        const char *condition;
+        bool holds;
+    } cases[] = {
+        {"gpu0.sampledevice.svn = \"2\"", true},
+        {"gpu0.sampledevice present", true},
+        {"gpu0.init-data.k = \"w\"", true},
+        {"gpu0.init-data.k = \"v\"", false},
+        {"cpu0.tpm.pcr07 = \"aa\"", true},
+        {"gpu1.sampledevice.svn = \"2\"", false},
+        {"sampledevice.svn = \"2\"", false},
+        {"gpu0 present", false},
+        {"init-data.aa.toml.token.kbs.v1.url = \"u\"", true},
+        {"init_data_claims.aa = \"text\"", true},
+        {"init-data.aa.toml.token.kbs = \"u\"", false},
+    };
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char text[256];
+        snprintf(text, sizeof text, "allow ** if %s\n", cases[i].condition);
+        if (allowed(text, "a/b/c", token("warning", init, more)) != cases[i].holds)
+            fail_msg("%s", cases[i].condition);
+    }
+}
+
 static void null_init_data_is_absent(void **state)
 {
     (void)state;
@@ -302,6 +335,7 @@ int main(void)
         cmocka_unit_test(bad_policies_are_refused),
         cmocka_unit_test(patterns_match_whole_segments),
         cmocka_unit_test(conditions_hold_or_not),
+        cmocka_unit_test(claims_of_devices_and_of_files_are_found),
         cmocka_unit_test(null_init_data_is_absent),
         cmocka_unit_test(the_worst_submodule_counts),
         cmocka_unit_test(the_first_match_decides),
