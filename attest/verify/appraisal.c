@@ -141,6 +141,29 @@ static bool compare_pcr(
     return add_finding(rules, claim, got, expected, rule, match, err);
 }
 
+/* A log that leads elsewhere than the quote decides nothing, but whoever looks for a reason should know that it is of no help. */
+static bool report_log(struct rules *rules, struct err *err)
+{
+    static const char rule[] = "the event log leads to the quoted PCRs (it explains, and decides "
+                               "nothing: PCRs that differ are not explained)";
+    const json_t *log = json_object_get(rules->claims, "event_log");
+    const char *status = json_member_text(log, "status");
+    const char *problem = json_member_text(log, "problem");
+    auto_buf got = BUF_INIT(1024);
+    if (!status || strcmp(status, "replayed") == 0)
+        return true;
+    auto_free char *pcrs = json_text(json_object_get(log, "differs"));
+    if (!buf_printf(&got, err, "%.32s: %s%.400s", status, problem ? "" : "PCR ",
+            problem ? problem
+            : pcrs  ? pcrs
+                    : "?"))
+        return false;
+    auto_json *text = json_string(buf_text(&got)), *expected = json_string("replayed");
+    if (!text || !expected)
+        return err_nomem(err);
+    return add_finding(rules, "tpm.event_log", text, expected, rule, false, err);
+}
+
 static bool appraise_tpm(struct rules *rules, struct err *err)
 {
     static const char none[] = "no reference value named tpm_pcrNN is registered: register the "
@@ -158,6 +181,8 @@ static bool appraise_tpm(struct rules *rules, struct err *err)
             return false;
     }
     if (compared == 0 && !add_finding(rules, "tpm", NULL, NULL, none, false, err))
+        return false;
+    if (!report_log(rules, err))
         return false;
     rules->vector[EXECUTABLES] = compared > 0 && all_match ? APPROVED_BOOT : UNRECOGNIZED;
     rules->vector[HARDWARE] = APPROVED;

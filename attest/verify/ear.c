@@ -4,6 +4,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "attest/verify/eventlog_trim.h"
+
 #define EAR_PROFILE    "tag:github.com,2024:confidential-containers/Trustee"
 #define EAR_DEVELOPER  "sealedfs"
 #define EAR_BUILD      "sealed-kbs " SEALED_VERSION
@@ -106,6 +108,7 @@ static bool make_submod(const struct ear_piece *piece, json_t **ret_submod, stru
 {
     auto_json *shaped = NULL, *submod = NULL, *identifiers = NULL;
     if (!ear_shape_claims(piece, &shaped, err) ||
+        !eventlog_trim(json_object_get(shaped, piece->tee), EAR_EVENTLOG_MAX, err) ||
         !json_build(&submod, err, "{s:s, s:O, s:s, s:O}", "ear.status",
             appraisal_status_name(piece->appraisal->status), "ear.trustworthiness-vector",
             piece->appraisal->vector, "ear.appraisal-policy-id", EAR_POLICY,

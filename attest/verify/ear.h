@@ -36,6 +36,10 @@ struct ear_input {
     int64_t issued_at; /* unix seconds */
 };
 
+/* So many bytes of event log does a token hold; longer ones give way (eventlog_trim.h), so that it still fits into the head of a
+ * request, of which servers take 64 KiB and more. */
+#define EAR_EVENTLOG_MAX (32u * 1024)
+
 /* Claims shaped as a policy sees them and as ear.veraison.annotated-evidence (protocol.md C). */
 bool ear_shape_claims(const struct ear_piece *piece, json_t **ret_shaped, struct err *err)
     MUST_CHECK;

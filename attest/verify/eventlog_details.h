@@ -16,7 +16,7 @@
 #include "crypt/base/json.h"
 
 /* JSON of an AAEL event's content: deeper or longer stays text. */
-#define EVENTLOG_CONTENT_DEPTH 8
+#define EVENTLOG_CONTENT_DEPTH 6
 #define EVENTLOG_CONTENT_MAX   16384
 
 bool eventlog_details(const struct eventlog_event *event, json_t **ret_details, struct err *err)

@@ -5,22 +5,42 @@
 
 #define LOG     "uefi_event_logs"
 #define TRIMMED "uefi_event_logs_trimmed"
+#define SHORT   64 /* characters of a variable's value: SecureBoot, BootOrder */
 
 static size_t text_size(const json_t *json)
 {
     return json_dumpb(json, NULL, 0, JSON_COMPACT);
 }
 
+static size_t value_count(const json_t *json)
+{
+    size_t count = 1, index;
+    const char *name;
+    const json_t *value;
+    json_array_foreach(json, index, value)
+    {
+        count += value_count(value);
+    }
+    json_object_foreach((json_t *)(uintptr_t)json, name, value)
+    {
+        count += value_count(value);
+    }
+    return count;
+}
+
 bool eventlog_is_over(const json_t *claims, size_t max)
 {
     const json_t *log = json_object_get(claims, LOG);
-    return log && text_size(log) > max;
+    return log && (text_size(log) > max || value_count(log) > EVENTLOG_VALUES_MAX);
 }
 
 static bool drop_data(json_t *entry)
 {
+    json_t *details = json_object_get(entry, "details");
+    const char *value = json_member_text(details, "variable_data");
     json_object_del(entry, "event"); /* -1: it is not there */
-    json_object_del(json_object_get(entry, "details"), "variable_data");
+    if (value && strlen(value) > SHORT)
+        json_object_del(details, "variable_data");
     return true;
 }
 
@@ -53,10 +73,11 @@ static const struct {
 
 static void drop_entries(json_t *log, size_t max)
 {
-    size_t size = strlen("[]"), count = 0;
+    size_t size = strlen("[]"), values = 1, count = 0;
     while (count < json_array_size(log)) {
         size += text_size(json_array_get(log, count)) + strlen(",");
-        if (size > max)
+        values += value_count(json_array_get(log, count));
+        if (size > max || values > EVENTLOG_VALUES_MAX)
             break;
         count++;
     }

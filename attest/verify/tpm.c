@@ -8,7 +8,7 @@
  * selection must be exactly PCR 0..23 of one bank: with another selection a genuine TPM could show
  * a PCR that software may reset (16, 23) under the name of one that it may not. That the
  * attestation key lives in a TPM is not proven here but by enrolment; the caller looks `ak_public`
- * up.
+ * up. An optional member "event_log" (tpm_log.h) says how the PCRs came about.
  */
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -17,6 +17,7 @@
 #include <stdio.h>
 
 #include "attest/verify/check.h"
+#include "attest/verify/tpm_log.h"
 #include "attest/verify/tpm_structs.h"
 #include "crypt/base/b64.h"
 
@@ -28,16 +29,19 @@
 #define AK_EXPONENT_MIN 65537u /* a TPM's exponent has 32 bits */
 #define TEXT_MAX        8192   /* base64 of message, signature or key */
 #define INIT_DATA_PCR   8
+#define LOG_TEXT_MAX    ((EVENTLOG_MAX + 2) / 3 * 4)
 
 struct evidence {
     const char *ak_public;
     json_t *tpm_quote;
+    const char *event_log; /* NULL: none was sent */
 };
 
 static const struct json_field evidence_fields[] = {
     {"ak_public", JSON_FIELD_TEXT, offsetof(struct evidence, ak_public), .max = TEXT_MAX,
         .required = true},
     {"tpm_quote", JSON_FIELD_OBJECT, offsetof(struct evidence, tpm_quote), .required = true},
+    {"event_log", JSON_FIELD_TEXT, offsetof(struct evidence, event_log), .max = LOG_TEXT_MAX},
 };
 
 struct quote {
@@ -60,7 +64,7 @@ struct check {
     struct evidence evidence;
     struct quote quote;
     EVP_PKEY *ak; /* NULL: unusable */
-    struct buf message;
+    struct buf message, log;
     bool have_attest, have_signature, have_pcrs;
     struct tpm_attest attest;
     struct tpm_signature signature;
@@ -71,6 +75,7 @@ static void check_done(struct check *check)
 {
     EVP_PKEY_free(check->ak);
     buf_done(&check->message);
+    buf_done(&check->log);
     ERR_clear_error();
 }
 
@@ -221,6 +226,15 @@ static bool read_pcrs(struct check *check, struct err *err)
     return true;
 }
 
+/* What the log says is judged in tpm_log.c; here only that it is one text of base64. */
+static bool read_log(struct check *check, struct err *err)
+{
+    if (!check->evidence.event_log ||
+        b64_decode(B64_STD, bytes_str(check->evidence.event_log), "event_log", &check->log, err))
+        return true;
+    return check_error(check->verdict, "tpm.event-log", "standard base64 of a TCG event log", err);
+}
+
 static bool check_signature(struct check *check, struct err *err)
 {
     if (!check->ak || !check->have_signature || check->message.len == 0)
@@ -329,6 +343,9 @@ static bool make_claims(struct check *check, struct err *err)
         put_hex(claims, "report_data", bytes_of(check->attest.extra_data, check->attest.extra_len));
     if (!done)
         return err_nomem(err);
+    if (check->evidence.event_log && !tpm_log_claims(buf_bytes(&check->log),
+                                         (const uint8_t(*)[PCR_SIZE])check->pcrs, claims, err))
+        return false;
     check->verdict->claims = take_ptr(claims);
     return true;
 }
@@ -336,14 +353,17 @@ static bool make_claims(struct check *check, struct err *err)
 static bool tpm_verify(const struct verify_input *input, struct verdict *verdict, struct err *err)
 {
     AUTO_DONE(check_done)
-    struct check check = {.input = input, .verdict = verdict, .message = BUF_INIT(TEXT_MAX)};
+    struct check check = {.input = input,
+        .verdict = verdict,
+        .message = BUF_INIT(TEXT_MAX),
+        .log = BUF_INIT(EVENTLOG_MAX)};
     bool shaped = false;
     if (!decode_evidence(&check, &shaped, err))
         return false;
     if (!shaped)
         return true;
     if (!read_ak(&check, err) || !read_message(&check, err) || !read_signature(&check, err) ||
-        !read_pcrs(&check, err) || !check_signature(&check, err))
+        !read_pcrs(&check, err) || !read_log(&check, err) || !check_signature(&check, err))
         return false;
     if (check.have_attest) {
         check_selection(&check);

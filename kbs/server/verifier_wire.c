@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "attest/verify/eventlog_trim.h"
 #include "crypt/base/pack.h"
 
 #define CODE_MAX                 32
@@ -114,7 +115,8 @@ static bool put_accepted(enum verifier_kind kind, const struct verifier_answer *
 {
     if (kind == VERIFIER_EVIDENCE) {
         pack_put_text(out, answer->class_name);
-        return put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) &&
+        return eventlog_trim(answer->claims, VERIFIER_EVENTLOG_MAX, err) &&
+               put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) &&
                put_json(out, answer->tee_pubkey, VERIFIER_PUBKEY_MAX, "tee-pubkey", err);
     }
     pack_put_text(out, answer->ek_sha256);

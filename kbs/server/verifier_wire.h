@@ -28,6 +28,7 @@
 #define VERIFIER_REQUEST_MAX     (8u * 1024 * 1024)
 #define VERIFIER_ANSWER_MAX      (2u * 1024 * 1024)
 #define VERIFIER_CLAIMS_MAX      (1024u * 1024) /* an event log makes most of it */
+#define VERIFIER_EVENTLOG_MAX    (512u * 1024) /* of these; longer logs give way (eventlog_trim.h) */
 #define VERIFIER_CLAIM_LEVELS    12    /* uefi_event_logs[].details.data, and what an event tells */
 #define VERIFIER_CLAIM_COUNT     65536 /* values in all */
 #define VERIFIER_PUBKEY_MAX      4096

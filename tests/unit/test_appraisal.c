@@ -132,6 +132,31 @@ static void test_tpm_fails_closed(void **state)
     "\"launch_digest\":[\"abcde\"],\"svn\":[\"1\"],\"major_version\":1,\"minimum_minor_version\":" \
     "4"
 
+/* A log that does not lead to the quote is told of and changes nothing; one that does is not mentioned. */
+static void test_tpm_event_log(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *log, *got;
+    } cases[] = {
+        {"{\"status\":\"replayed\",\"pcrs\":[11],\"differs\":[]}", NULL},
+        {"{\"status\":\"differs\",\"pcrs\":[],\"differs\":[4,11]}", "differs: PCR [4,11]"},
+        {"{\"status\":\"malformed\",\"problem\":\"cut short\"}", "malformed: cut short"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_appraisal appraisal = {0};
+        char claims[512];
+        snprintf(
+            claims, sizeof claims, "{\"pcr11\":\"" DIGEST_A "\",\"event_log\":%s}", cases[i].log);
+        appraise_texts("tpm", claims, "{\"tpm_pcr11\":[\"" DIGEST_A "\"]}", &appraisal);
+        assert_int_equal(appraisal.status, APPRAISAL_AFFIRMING);
+        assert_int_equal(json_array_size(appraisal.findings), cases[i].got ? 2 : 1);
+        if (cases[i].got)
+            assert_string_equal(
+                json_member_text(finding(&appraisal, "tpm.event_log"), "got"), cases[i].got);
+    }
+}
+
 static void test_sample(void **state)
 {
     (void)state;
@@ -392,6 +417,7 @@ int main(void)
         cmocka_unit_test(test_tpm_differs),
         cmocka_unit_test(test_tpm_differs_first),
         cmocka_unit_test(test_tpm_fails_closed),
+        cmocka_unit_test(test_tpm_event_log),
         cmocka_unit_test(test_sample),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_findings_explain),

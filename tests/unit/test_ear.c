@@ -171,6 +171,34 @@ static void test_like_trustee(void **state)
         json_object_get(tpm, "report_data")); /* the claims given are left as they were */
 }
 
+/* A log of any length leaves a token that fits into the head of a request; what else is claimed stays. */
+static void test_event_log(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_json *claims = tpm_claims(), *log = json_array();
+    auto_free char *token = NULL;
+    auto_ear ear = {0};
+    for (int i = 0; i < 1000; i++) {
+        auto_json *entry = NULL;
+        assert_done(
+            json_build(&entry, &err, "{s:s,s:s}", "event", ZERO ZERO, "type_name", "EV_IPL"), &err);
+        assert_int_equal(json_array_append(log, entry), 0);
+    }
+    assert_int_equal(json_object_set(claims, "uefi_event_logs", log), 0);
+    issue("tpm", claims, NULL, &token);
+    assert_true(strlen(token) < 60000);
+    assert_int_equal(json_array_size(json_object_get(claims, "uefi_event_logs")), 1000);
+    assert_non_null(json_object_get(json_array_get(log, 0), "event"));
+    assert_done(ear_verify(bytes_str(token), signer, EAR_TEST_NOW, &ear, &err), &err);
+    const json_t *submod = json_object_get(json_object_get(ear.payload, "submods"), "cpu0");
+    const json_t *own =
+        json_object_get(json_object_get(submod, "ear.veraison.annotated-evidence"), "tpm");
+    assert_string_equal(json_member_text(own, "uefi_event_logs_trimmed"), "event");
+    assert_int_equal(json_array_size(json_object_get(own, "uefi_event_logs")), 1000);
+    assert_string_equal(json_member_text(own, "pcr00"), ZERO);
+}
+
 static void test_tee_key(void **state)
 {
     (void)state;
@@ -437,6 +465,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_like_trustee),
+        cmocka_unit_test(test_event_log),
         cmocka_unit_test(test_tee_key),
         cmocka_unit_test(test_x5c),
         cmocka_unit_test(test_shape_without_members),

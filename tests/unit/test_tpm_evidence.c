@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
+#include "attest/verify/eventlog.h"
 #include "attest/verify/verify.h"
+#include "crypt/base/b64.h"
+#include "crypt/base/file.h"
 #include "tests/unit/evidence_file.h"
 #include "tests/unit/tpm_fake.h"
 
@@ -74,6 +77,54 @@ static void test_good(void **state)
         json_member_text(verdict.claims, "init_data"), json_member_text(verdict.claims, "pcr08"));
     assert_memory_equal(
         json_member_text(verdict.claims, "report_data"), "24d7b8634a25cc74010203", 22);
+}
+
+/* Evidence as our attester sends it: a member more than CoCo's. */
+static void verify_with_log(const json_t *log, struct verdict *verdict)
+{
+    struct err err = ERR_INIT;
+    auto_evidence_file file = {0};
+    assert_done(evidence_file_load(VECTOR, &file, &err), &err);
+    auto_json *evidence = json_deep_copy(file.input.evidence);
+    assert_int_equal(json_object_set(evidence, "event_log", (json_t *)(uintptr_t)log), 0);
+    struct verify_input input = file.input;
+    input.evidence = evidence;
+    assert_done(verifier_find("tpm")->verify(&input, verdict, &err), &err);
+}
+
+static void test_event_log(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_buf raw = BUF_INIT(EVENTLOG_MAX);
+    auto_verdict verdict = {0};
+    assert_done(
+        file_read(TEST_SOURCE_DIR "/vectors/eventlog/tpm.bin", EVENTLOG_MAX, &raw, &err), &err);
+    auto_free char *text = b64_encode(B64_STD, buf_bytes(&raw));
+    auto_json *log = json_string(text);
+    verify_with_log(log, &verdict); /* of another machine: the quote is as good as ever */
+    assert_int_equal(verdict.reason_count, 0);
+    assert_string_equal(
+        json_member_text(json_object_get(verdict.claims, "event_log"), "status"), "differs");
+    assert_int_equal(json_array_size(json_object_get(verdict.claims, "uefi_event_logs")), 0);
+}
+
+static void test_event_log_that_is_none(void **state)
+{
+    (void)state;
+    auto_json *no_base64 = json_string("%%"), *number = json_integer(1), *null = json_null();
+    auto_json *empty = json_string("");
+    auto_verdict none = {0}, bad = {0}, wrong = {0}, nothing = {0};
+    verify_with_log(null, &none);
+    assert_null(json_object_get(none.claims, "event_log"));
+    assert_int_equal(json_object_size(none.claims), 27);
+    verify_with_log(no_base64, &bad);
+    assert_refused_by(&bad, "tpm.event-log");
+    verify_with_log(number, &wrong);
+    assert_refused_by(&wrong, "tpm.evidence");
+    verify_with_log(empty, &nothing);
+    assert_string_equal(
+        json_member_text(json_object_get(nothing.claims, "event_log"), "status"), "malformed");
 }
 
 static void test_real_quote(void **state)
@@ -352,6 +403,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good),
+        cmocka_unit_test(test_event_log),
+        cmocka_unit_test(test_event_log_that_is_none),
         cmocka_unit_test(test_real_quote),
         cmocka_unit_test(test_lies),
         cmocka_unit_test(test_all_reasons),

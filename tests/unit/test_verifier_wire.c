@@ -162,6 +162,28 @@ static void test_failed(void **state)
     assert_string_equal(got.cause.message, "the roots are unusable");
 }
 
+/* As deep as an event log's claims, and the log gives way where all would be refused for its length. */
+static void test_event_logs(void **state)
+{
+    (void)state;
+    auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX);
+    auto_verifier_answer answer = {.class_name = "cpu"}, got = {0};
+    auto_free char *event = malloc(VERIFIER_CLAIMS_MAX + 1);
+    memset(event, 'A', VERIFIER_CLAIMS_MAX);
+    event[VERIFIER_CLAIMS_MAX] = '\0';
+    assert_done(json_build(&answer.claims, &err, "{s:[{s:s,s:{s:{s:[[[[[[]]]]]]}},s:i}]}",
+                    "uefi_event_logs", "event", event, "details", "data", "content", "index", 4) &&
+                    json_build(&answer.tee_pubkey, &err, "{s:s,s:s,s:s,s:s,s:s}", "alg", "a", "crv",
+                        "c", "kty", "k", "x", "x", "y", "y"),
+        &err);
+    assert_done(verifier_answer_encode(VERIFIER_EVIDENCE, &answer, &message, &err), &err);
+    assert_done(verifier_answer_decode(VERIFIER_EVIDENCE, buf_bytes(&message), &got, &err), &err);
+    assert_string_equal(json_member_text(got.claims, "uefi_event_logs_trimmed"), "event");
+    const json_t *entry = json_array_get(json_object_get(got.claims, "uefi_event_logs"), 0);
+    assert_non_null(json_object_get(entry, "details"));
+    assert_null(json_object_get(entry, "event"));
+}
+
 static void test_too_many_claims(void **state)
 {
     (void)state;
@@ -238,6 +260,7 @@ int main(void)
         cmocka_unit_test(test_needs),
         cmocka_unit_test(test_shape_of_claims),
         cmocka_unit_test(test_failed),
+        cmocka_unit_test(test_event_logs),
         cmocka_unit_test(test_too_many_claims),
         cmocka_unit_test(test_bad_inputs),
     };
