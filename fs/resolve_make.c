@@ -140,14 +140,20 @@ bool resolver_make(struct loop *loop, const struct sealedfs_conf *conf,
     struct resolver **ret_resolver, struct err *err)
 {
     auto_free struct broker_conf *brokers = calloc(conf->brokers.count + 1, sizeof *brokers);
+    AUTO(crew_free) struct crew *crew = NULL;
     if (!brokers)
         return err_nomem(err);
+    if (crew_size() > 0 && !crew_new(loop, crew_size(), &crew, err))
+        return false;
     brokers[0] = broker_conf(conf, &conf->kbs, 0);
     for (size_t i = 0; i < conf->brokers.count; i++)
         brokers[i + 1] = broker_conf(conf, &conf->brokers.items[i], i + 1);
+    for (size_t i = 0; i <= conf->brokers.count; i++)
+        brokers[i].client.crew = crew;
     struct resolve_sealed_conf sealed = {
         .brokers = brokers,
         .broker_count = conf->brokers.count + 1,
+        .crew = take_ptr(crew),
         .signature_optional = conf->secrets.signature == SIGNATURE_OPTIONAL,
         .context_required = conf->secrets.context == CONTEXT_REQUIRED,
         .context_prefix = conf->secrets.context_prefix,

@@ -33,6 +33,7 @@ struct resolver_call {
 struct resolve_sealed {
     struct resolver resolver; /* first: the interface */
     struct loop *loop;
+    struct crew *crew;
     struct brokers *brokers;
     struct resolve_sealed_conf conf;
     struct resolve_keys keys;

@@ -253,6 +253,7 @@ static void resolver_free(struct resolver *resolver)
     while (self->calls)
         call_free(self->calls);
     brokers_free(self->brokers);
+    crew_free(self->crew);
     resolve_waits_free(self);
     resolve_keys_drop(&self->keys, NULL);
     resolve_signers_done(&self->signers);
@@ -273,9 +274,12 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
 {
     struct resolve_sealed *self = calloc(1, sizeof *self);
     const char *name;
-    if (!self)
+    if (!self) {
+        crew_free(conf->crew);
         return err_nomem(err);
+    }
     self->loop = loop;
+    self->crew = conf->crew;
     self->conf = *conf;
     self->keys.keep_ms = conf->keep_ms;
     self->resolver = (struct resolver){.resolve = sealed_resolve,

@@ -12,6 +12,8 @@
 struct resolve_sealed_conf {
     const struct broker_conf *brokers; /* used only while it is made, but for name and hosts */
     size_t broker_count;
+    struct crew *
+        crew; /* what the clients in `brokers` compute on, the resolver's from the call on; NULL: none */
     bool signature_optional;    /* unsigned sealed strings open too */
     bool context_required;      /* false: only compared when the secret names one */
     const char *context_prefix; /* put before the path; "" or NULL for none */

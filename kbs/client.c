@@ -4,14 +4,15 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "crypt/jwe.h"
 #include "kbs/flight.h"
+#include "kbs/opening.h"
 #include "kbs/refusal.h"
 #include "kbs/replicas.h"
 
 #define REQUEST_DEFAULT_MS 10000
 #define ATTEST_DEFAULT_MS  20000
-#define REQUESTS_MAX       8 /* resources under way at once; the rest queues */
+#define REQUESTS_MAX       8  /* resources under way at once; the rest queues */
+#define OPENINGS_MAX       32 /* answers that wait for decryption; then no more is asked for */
 #define RESOURCE_PATH      "/kbs/v0/resource/"
 /* A JWE around nothing: header, wrapped key, iv, tag. */
 #define JWE_FRAME 4096
@@ -31,6 +32,7 @@ enum standing { STANDING_NONE, STANDING_TAKEN, STANDING_AFFIRMED };
 struct kbs_client {
     struct loop *loop;
     struct http *http;
+    struct crew *crew;
     struct attest_client *attest;
     struct loop_timer *pump;
     struct replicas replicas;
@@ -104,25 +106,44 @@ static void note_accepted(struct kbs_client *client, const struct kbs_session *s
 
 /* -- resources --------------------------------------------------------------------------------- */
 
-static bool open_resource(const struct kbs_client *client, const struct flight *flight,
-    struct bytes body, struct secret **ret_plaintext, struct err *err)
-{
-    auto_secret *plaintext = NULL;
-    if (!jwe_decrypt(body, kbs_session_key(flight->session), &plaintext, err))
-        return err_wrap(err, "answer of KBS %s", url_of(client, flight->replica));
-    if (secret_len(plaintext) > client->resource_max)
-        return err_set(err, ERR_FORMAT, "KBS %s sends %zu bytes; at most %zu are taken",
-            url_of(client, flight->replica), secret_len(plaintext), client->resource_max);
-    *ret_plaintext = take_ptr(plaintext);
-    return true;
-}
-
 static bool resource_fail(struct kbs_client *client, struct flight *flight, const struct err *err)
 {
     struct err told = *err;
     err_wrap(&told, "%s", flight->uri);
     note_refusal(client, &told);
     return flight_end(flight, NULL, true, &told);
+}
+
+static void on_opened(void *arg, struct secret *plaintext, const struct err *err)
+{
+    struct flight *flight = arg;
+    struct kbs_client *client = CONTAINER_OF(flight->flights, struct kbs_client, flights);
+    struct err cause = *err;
+    flight->opening = NULL;
+    if (!plaintext)
+        err_wrap(&cause, "answer of KBS %s", url_of(client, flight->replica));
+    else if (secret_len(plaintext) > client->resource_max)
+        err_set(&cause, ERR_FORMAT, "KBS %s sends %zu bytes; at most %zu are taken",
+            url_of(client, flight->replica), secret_len(plaintext), client->resource_max);
+    if (cause.code != ERR_OK) {
+        resource_fail(client, flight, &cause);
+        return;
+    }
+    note_accepted(client, flight->session);
+    client->unproven = false;
+    flight_end(flight, plaintext, false, &cause);
+}
+
+static bool open_resource(
+    struct kbs_client *client, struct flight *flight, struct bytes body, struct err *err)
+{
+    struct opening *opening = NULL;
+    const struct jwk *key = kbs_session_key(flight->session);
+    if (!opening_new(body, key, on_opened, flight, &opening, err))
+        return false;
+    flight_answered(flight, opening);
+    opening_start(opening, client->crew);
+    return true;
 }
 
 /* The KBS does not take the token. If another flight had it replaced meanwhile, that one is used. When it does not take
@@ -155,7 +176,6 @@ static void on_resource(void *arg, const struct http_response *response, const s
 {
     struct flight *flight = arg;
     struct kbs_client *client = CONTAINER_OF(flight->flights, struct kbs_client, flights);
-    auto_secret *plaintext = NULL;
     struct err cause = *err;
     flight->call = NULL;
     bool again =
@@ -172,14 +192,8 @@ static void on_resource(void *arg, const struct http_response *response, const s
         client->unproven = false;
     if (again && !flight->renewed)
         renew(client, flight, &cause);
-    else if (cause.code != ERR_OK ||
-             !open_resource(client, flight, response->body, &plaintext, &cause)) {
+    else if (cause.code != ERR_OK || !open_resource(client, flight, response->body, &cause))
         resource_fail(client, flight, &cause);
-    } else {
-        note_accepted(client, flight->session);
-        client->unproven = false;
-        flight_end(flight, plaintext, false, &cause);
-    }
 }
 
 static bool ask_resource(struct kbs_client *client, struct flight *flight, struct err *err)
@@ -408,8 +422,8 @@ static void pump(void *arg)
         kbs_session_unref(take_ptr(client->session));
     if (has_good_token(client) && !tell_token(client, client->session, &err))
         return;
-    while (client->flights.asked < REQUESTS_MAX && has_good_token(client) &&
-           (flight = TAILQ_FIRST(&client->flights.queue)))
+    while (client->flights.asked < REQUESTS_MAX && client->flights.opening < OPENINGS_MAX &&
+           has_good_token(client) && (flight = TAILQ_FIRST(&client->flights.queue)))
         if (!ask_resource(client, flight, &err) && !resource_fail(client, flight, &err))
             return;
     wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
@@ -443,6 +457,7 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
     if (!client)
         return err_nomem(err);
     client->loop = loop;
+    client->crew = conf->crew;
     TAILQ_INIT(&client->token_waits);
     if (conf->tee && strlen(conf->tee) >= sizeof client->tee)
         return err_set(err, ERR_CONFIG, "tee \"%.40s\" is no name of a TEE", conf->tee);

@@ -16,6 +16,7 @@
 #pragma once
 
 #include "attest/client.h"
+#include "crypt/base/crew.h"
 #include "kbs/http.h"
 #include "kbs/passport.h"
 #include "kbs/uri.h"
@@ -27,6 +28,8 @@ struct kbs_client_conf {
     const char *const *urls; /* "https://host:port", no path: replicas of one KBS, see replicas.h */
     size_t url_count;
     struct http_conf http;
+    struct crew *
+        crew; /* decrypts answers, borrowed, freed after the client; NULL: the loop's thread does */
     const char *attest_socket;
     const char *tee;               /* announced at /auth; NULL: ask attestd (INFO) once */
     struct passport_conf passport; /* tokens from there, never from a handshake */

@@ -71,6 +71,11 @@ static void flight_leave(struct flight *flight)
         flights->asked--;
         loop_timer_set(flights->pump, 0);
     }
+    if (flight->state == FLIGHT_OPENING) {
+        opening_drop(take_ptr(flight->opening));
+        flights->opening--;
+        loop_timer_set(flights->pump, 0);
+    }
     kbs_session_unref(take_ptr(flight->session));
     flight->state = FLIGHT_ENDING;
 }
@@ -136,6 +141,16 @@ void flight_asked(
     flight->flights->asked++;
 }
 
+void flight_answered(struct flight *flight, struct opening *opening)
+{
+    struct flights *flights = flight->flights;
+    flight->state = FLIGHT_OPENING;
+    flight->opening = opening;
+    flights->asked--;
+    flights->opening++;
+    loop_timer_set(flights->pump, 0);
+}
+
 void flight_queue(struct flight *flight)
 {
     flight_leave(flight);
@@ -194,6 +209,8 @@ static const char *waits_for(const struct flight *flight)
     const struct handshake *handshake = *flight->flights->handshake;
     if (flight->state == FLIGHT_ASKED)
         return "the KBS to send it";
+    if (flight->state == FLIGHT_OPENING)
+        return "its decryption";
     return handshake ? handshake_step(handshake) : "its turn";
 }
 

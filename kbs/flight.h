@@ -10,16 +10,17 @@
 #include "kbs/backoff.h"
 #include "kbs/client.h"
 #include "kbs/handshake.h"
+#include "kbs/opening.h"
 #include "kbs/replicas.h"
 
 #define FLIGHT_BUCKETS 256 /* power of two */
 
 /*
- *   QUEUED -> ASKED -> ENDING -> gone, or FAILED when it is to be remembered
- *     ^---------'                 |
- *     ^---------------------------'
+ *   QUEUED -> ASKED -> OPENING -> ENDING -> gone, or FAILED when it is to be remembered
+ *     ^---------'                            |
+ *     ^--------------------------------------'
  */
-enum flight_state { FLIGHT_QUEUED, FLIGHT_ASKED, FLIGHT_ENDING, FLIGHT_FAILED };
+enum flight_state { FLIGHT_QUEUED, FLIGHT_ASKED, FLIGHT_OPENING, FLIGHT_ENDING, FLIGHT_FAILED };
 
 struct flights;
 
@@ -31,10 +32,11 @@ struct flight {
     const char *path; /* "repository/type/tag", inside uri */
     enum flight_state state;
     bool renewed;                /* a refused token was replaced for it already */
-    struct kbs_session *session; /* ASKED: what it was asked under */
-    size_t replica;              /* ASKED: where */
+    struct kbs_session *session; /* ASKED, OPENING: what it was asked under */
+    size_t replica;              /* ASKED, OPENING: where */
     replica_set tried;           /* where it failed */
     struct http_call *call;      /* ASKED */
+    struct opening *opening;     /* OPENING */
     TAILQ_HEAD(, kbs_fetch) waiters;
     struct backoff backoff;
 };
@@ -46,7 +48,7 @@ struct flights {
     LIST_HEAD(, flight) buckets[FLIGHT_BUCKETS];
     TAILQ_HEAD(, flight) queue;
     TAILQ_HEAD(, flight) failures;
-    size_t asked, failure_count;
+    size_t asked, opening, failure_count;
     bool *freed; /* set by flights_done, for the function that is calling back */
 };
 
@@ -65,6 +67,8 @@ bool flight_wait(struct flight *flight, int64_t timeout_ms, kbs_fetch_fn *fn, vo
 /* From QUEUED to ASKED; `session` is referenced. */
 void flight_asked(
     struct flight *flight, struct kbs_session *session, size_t replica, struct http_call *call);
+/* From ASKED to OPENING: its connection is free for another. */
+void flight_answered(struct flight *flight, struct opening *opening);
 /* Back to the end of the queue. */
 void flight_queue(struct flight *flight);
 /* Lands a flight without waiters that was boarded for one that could not be made. */

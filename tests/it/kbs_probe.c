@@ -244,9 +244,13 @@ static bool probe_main(const struct probe_args *arg, struct err *err)
         .resource_max = (size_t)arg->max};
     char line[1024];
     AUTO(loop_free) struct loop *loop = NULL;
+    AUTO(crew_free) struct crew *crew = NULL;
     AUTO(kbs_client_free) struct kbs_client *client = NULL;
     if (!secret_init_process(1u << 20, err) || !loop_new(&loop, err) ||
-        !kbs_client_new(loop, &conf, &client, err))
+        !crew_new(loop, 2, &crew, err))
+        return false;
+    conf.crew = crew;
+    if (!kbs_client_new(loop, &conf, &client, err))
         return false;
     struct probe probe = {.loop = loop, .client = client};
     while (fgets(line, sizeof line, stdin)) {
