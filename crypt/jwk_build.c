@@ -299,8 +299,9 @@ static bool build_point(const struct jwk_numbers *numbers, struct jwk **ret_jwk,
     auto_pkey *pkey = NULL;
     if (!make_point(&arena, numbers, &point))
         return err_set(err, ERR_FORMAT, "the numbers of the key are too long");
+    /* Taking the point in has compared its coordinates with the field and found it on the curve: not once more. */
     return jwk_group_point(numbers->kind, point, &pkey, err) &&
-           jwk_wrap(pkey, false, false, ret_jwk, err);
+           jwk_wrap(pkey, false, true, ret_jwk, err);
 }
 
 bool jwk_build_numbers(const struct jwk_numbers *numbers, struct jwk **ret_jwk, struct err *err)

@@ -10,6 +10,17 @@ static int64_t cached_length(const struct shown *shown, uint64_t id, const struc
     return cache_length(shown->cache, full, pin->blob);
 }
 
+/* The kernel asks for the attributes of each file twice at an open; the text is parsed once. */
+static size_t length_hint(const struct shown *shown, struct blob *blob)
+{
+    size_t known = atomic_load_explicit(&blob->known_hint, memory_order_relaxed);
+    if (known == 0) {
+        known = shown->resolver->length_hint(buf_bytes(&blob->text)) + 1;
+        atomic_store_explicit(&blob->known_hint, known, memory_order_relaxed);
+    }
+    return known - 1;
+}
+
 static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pin *pin)
 {
     int64_t length = cached_length(shown, id, pin);
@@ -18,7 +29,7 @@ static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pi
     if (length >= 0)
         return length;
     bool is_string = !pin->blob->is_name && !pin->blob->missing;
-    size_t hint = is_string ? shown->resolver->length_hint(buf_bytes(&pin->blob->text)) : 0;
+    size_t hint = is_string ? length_hint(shown, pin->blob) : 0;
     return hint > 0 ? (off_t)hint : shown->maximum;
 }
 

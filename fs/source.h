@@ -24,12 +24,14 @@
 /* More is no sealed string. What is read of a longer file is one byte more than this. */
 #define BLOB_SIZE_MAX SECRET_SIZE_MAX
 
-/* The content of a sealed file: public. Counted and constant. */
+/* The content of a sealed file: public. Counted, and constant but for the last member. */
 struct blob {
     atomic_uint count;
     bool is_name; /* the text is the URI of a resource, not a sealed string */
     int missing;  /* errno: the text is the path of the file that should have held the string */
     struct buf text;
+    atomic_size_t
+        known_hint; /* of the plaintext's length, and one; 0: nobody has looked (fs/shown.c) */
 };
 
 /* A copy of the text. */
