@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/uri.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
+#include "crypt/base/number.h"
+
 #define SCHEME       "kbs"
 #define SHAPE        "kbs:///repository/type/tag"
+#define VERSION      "version="
 #define SHOWN_MAX    96
 #define SEGMENT_RULE "A-Z a-z 0-9 _ - and, not first, ."
 
@@ -56,7 +60,7 @@ static const char *segment_hint(const char *segment, size_t len)
     if (memchr(segment, '%', len))
         return "a percent sign: escapes are not taken, write the name itself";
     if (memchr(segment, '?', len))
-        return "a query: resources have none";
+        return "a query: ?version=N at the end is the only one";
     if (memchr(segment, '#', len))
         return "a fragment: resources have none";
     if (segment[0] == '.')
@@ -125,6 +129,31 @@ static bool check_scheme(const char *text, const char **ret_rest, struct err *er
     return true;
 }
 
+bool kbs_uri_query(const char *query, int64_t *ret_version, struct err *err)
+{
+    int64_t version;
+    const char *digits = query + strlen(VERSION);
+    if (strncmp(query, VERSION, strlen(VERSION)) != 0 || *digits < '1' || *digits > '9' ||
+        digits[strspn(digits, "0123456789")] != '\0' || !number_int(digits, &version))
+        return err_set(err, ERR_FORMAT,
+            "resource with the query \"%s\": ?version=N is the only one, N a number from 1 on",
+            show(query, strlen(query)).text);
+    *ret_version = version;
+    return true;
+}
+
+/* Cuts "?version=N" off the end of a URI; any other query stays there, to be refused with its segment. */
+static bool take_version(char *text, int64_t *ret_version, struct err *err)
+{
+    char *query = strstr(text, "?" VERSION);
+    if (!query)
+        return true;
+    if (!kbs_uri_query(query + 1, ret_version, err))
+        return false;
+    *query = '\0';
+    return true;
+}
+
 bool kbs_uri_parse(const char *text, struct kbs_uri *ret_uri, struct err *err)
 {
     struct kbs_uri uri = {0};
@@ -144,7 +173,9 @@ bool kbs_uri_parse(const char *text, struct kbs_uri *ret_uri, struct err *err)
             "is " SHAPE,
             show(text, strlen(text)).text);
     memcpy(uri.host, rest, host_len);
-    if (!parse_segments(rest + host_len + 1, false, text, &uri, err))
+    char path[KBS_URI_MAX];
+    snprintf(path, sizeof path, "%s", rest + host_len + 1);
+    if (!take_version(path, &uri.version, err) || !parse_segments(path, false, text, &uri, err))
         return false;
     *ret_uri = uri;
     return true;
@@ -152,7 +183,10 @@ bool kbs_uri_parse(const char *text, struct kbs_uri *ret_uri, struct err *err)
 
 void kbs_uri_format(const struct kbs_uri *uri, char out[KBS_URI_MAX])
 {
-    snprintf(out, KBS_URI_MAX, SCHEME ":///%s/%s/%s", uri->repository, uri->type, uri->tag);
+    int len =
+        snprintf(out, KBS_URI_MAX, SCHEME ":///%s/%s/%s", uri->repository, uri->type, uri->tag);
+    if (uri->version > 0)
+        snprintf(out + len, KBS_URI_MAX - (size_t)len, "?" VERSION "%" PRId64, uri->version);
 }
 
 bool kbs_uri_from_path(const char *path, struct kbs_uri *ret_uri, struct err *err)

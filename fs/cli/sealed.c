@@ -34,6 +34,8 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_put,
     &tool_kbs_get,
     &tool_kbs_list,
+    &tool_kbs_show,
+    &tool_kbs_store_rewrap,
     &tool_kbs_delete,
     &tool_kbs_policy_get,
     &tool_kbs_policy_set,

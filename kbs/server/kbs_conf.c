@@ -17,6 +17,8 @@
 
 static const char *const modes[] = {"deny", "jwt", NULL};
 static const char *const error_styles[] = {"compatible", "strict", NULL};
+/* In the order of enum kbs_encryption. */
+static const char *const encryptions[] = {"auto", "optional", "required", NULL};
 static const char *const admits[] = {"manual", "auto", NULL};
 static const char *const collaterals[] = {"required", "optional", NULL};
 static const char *const expireds[] = {"refuse", "report", NULL};
@@ -58,6 +60,15 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "threads that serve requests"},
     {"server", "body_max", CONF_SIZE, AT(server.body_max), KIB, 2 * MIB, .text_default = "2M",
         .help = "largest body of a request"},
+    {"store", "kek", CONF_CREDENTIAL, AT(store.kek),
+        .help = "file of the key that values are encrypted under; sealed keygen wrapping makes it"},
+    {"store", "kek_old", CONF_LIST, AT(store.kek_old),
+        .help = "files of other keys that values may be under, until sealed kbs store rewrap"},
+    {"store", "encryption", CONF_CHOICE, AT(store.encryption), .choices = encryptions,
+        .text_default = "auto",
+        .help = "required: plaintext in the store is not read; auto: required when kek is set"},
+    {"store", "versions", CONF_INT, AT(store.versions), 1, 1000, .text_default = "10",
+        .help = "versions that are kept of each resource"},
     {"token", "key", CONF_CREDENTIAL, AT(token.key), .text_default = "/etc/sealedfs/kbs-token.jwk",
         .help = "private P-256 key (JWK or PEM) that signs tokens; sealed kbs init makes it"},
     {"token", "certificate", CONF_PATH, AT(token.certificate),
@@ -191,9 +202,21 @@ static bool check_paths(const struct conf_list *paths, const char *name, struct 
     return true;
 }
 
+static bool check_store(const struct kbs_conf *conf, struct err *err)
+{
+    if (!conf->store.kek && conf->store.kek_old.count > 0)
+        return err_set(
+            err, ERR_CONFIG, "[store] kek_old without kek; set kek to what values are to be under");
+    if (!conf->store.kek && conf->store.encryption != KBS_ENCRYPTION_AUTO)
+        return err_set(err, ERR_CONFIG,
+            "[store] encryption is set but kek is not; make a key with: sealed keygen wrapping "
+            "FILE");
+    return check_paths(&conf->store.kek_old, "[store] kek_old", err);
+}
+
 bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
 {
-    return check_tls(conf, err) && check_tees(conf, err) &&
+    return check_tls(conf, err) && check_tees(conf, err) && check_store(conf, err) &&
            check_paths(&conf->admin.keys, "[admin] keys", err) &&
            check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
            check_paths(&conf->token.trusted_jwks, "[token] trusted_jwks", err);

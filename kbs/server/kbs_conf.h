@@ -11,6 +11,8 @@
 
 enum kbs_admin_mode { KBS_ADMIN_DENY, KBS_ADMIN_JWT };
 enum kbs_errors { KBS_ERRORS_COMPATIBLE, KBS_ERRORS_STRICT };
+/* AUTO: required when there is a key-encryption key, none otherwise. */
+enum kbs_encryption { KBS_ENCRYPTION_AUTO, KBS_ENCRYPTION_OPTIONAL, KBS_ENCRYPTION_REQUIRED };
 enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO };
 enum kbs_collateral { KBS_COLLATERAL_REQUIRED, KBS_COLLATERAL_OPTIONAL };
 enum kbs_expired { KBS_EXPIRED_REFUSE, KBS_EXPIRED_REPORT };
@@ -32,6 +34,12 @@ struct kbs_conf {
         int64_t connections, connections_per_ip, threads;
         int64_t body_max; /* bytes */
     } server;
+    struct {
+        char *kek;                /* file of the key-encryption key; NULL: plaintext */
+        struct conf_list kek_old; /* files of keys that values may still be encrypted under */
+        int encryption;           /* enum kbs_encryption */
+        int64_t versions;         /* kept of each resource */
+    } store;
     struct {
         char *key;         /* private P-256, JWK or PEM */
         char *certificate; /* PEM chain of the key, for the header of tokens */

@@ -20,6 +20,7 @@
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/session.h"
+#include "kbs/server/store_open.h"
 #include "kbs/server/targets.h"
 #include "kbs/server/tls_pair.h"
 #include "kbs/server/token_file.h"
@@ -35,6 +36,7 @@ struct kbsd_args {
     const char *config;
     bool check;
     bool sample;
+    bool rewrap;
 };
 
 static const struct cli_option options[] = {
@@ -44,6 +46,8 @@ static const struct cli_option options[] = {
         "check the configuration and the files it names, and exit"},
     {"print-sample", 0, CLI_FLAG, offsetof(struct kbsd_args, sample), NULL,
         "print a configuration with every key and its default"},
+    {"store-rewrap", 0, CLI_FLAG, offsetof(struct kbsd_args, rewrap), NULL,
+        "encrypt what is stored under [store] kek, and exit; see sealed kbs store"},
 };
 
 /*
@@ -53,13 +57,15 @@ static const struct cli_option options[] = {
  */
 static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "sendfile",
     "shutdown", "setsockopt", "getsockopt", "getsockname", "getpeername", "openat", "openat2",
-    "fsync", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "uname", "wait4", NULL};
+    "fsync", "flock", "lseek", "pread64", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64",
+    "uname", "wait4", NULL};
 /* A thread of libmicrohttpd may still be about to name itself. */
 static const struct sandbox_rule allowed_rules[] = {{"prctl", PR_SET_NAME}};
 
 /* What is read as root and used until the end. */
 struct credentials {
     struct jwk *token_key;
+    struct store_keys *store_keys;
     struct secret *tls_key;
     struct buf tls_cert;
     struct targets targets; /* with their tokens */
@@ -68,6 +74,7 @@ struct credentials {
 static void credentials_done(struct credentials *credentials)
 {
     jwk_unref(credentials->token_key);
+    store_keys_free(credentials->store_keys);
     secret_unref(credentials->tls_key);
     buf_done(&credentials->tls_cert);
     targets_done(&credentials->targets);
@@ -90,6 +97,7 @@ static bool read_credentials(
 {
     credentials->tls_cert = (struct buf)BUF_INIT(CERT_MAX);
     if (!read_token_key(conf, making, &credentials->token_key, err) ||
+        !store_open_keys(conf, &credentials->store_keys, err) ||
         !targets_collect(conf, &credentials->targets, err))
         return false;
     if (!conf->server.tls_key)
@@ -134,12 +142,10 @@ static void write_port_file(int fd, uint16_t port)
         log_warning("the port file cannot be written");
 }
 
-static bool open_store(struct server *server, struct err *err)
+static bool open_store(struct server *server, const struct store_keys *keys, struct err *err)
 {
     auto_policy *policy = NULL;
-    return (store_dir_open(server->conf->server.state_dir, &server->store, err) ||
-               err_wrap(
-                   err, "[server] state_dir (it belongs to user %s)", server->conf->server.user)) &&
+    return store_open(server->conf, keys, &server->store, err) &&
            policy_load(server->store, NULL, &policy, err);
 }
 
@@ -241,7 +247,7 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
     if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
         !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
-        !sandbox_keep_caps(0, err) || !open_store(&server, err) ||
+        !sandbox_keep_caps(0, err) || !open_store(&server, credentials->store_keys, err) ||
         !sessions_new(credentials->token_key, &server.sessions, err) ||
         !verifiers_new(conf, &server.verifiers, err) ||
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
@@ -281,6 +287,14 @@ static bool check(
     return true;
 }
 
+/* Not a server: as its user and with its keys, on its store, which others may be serving. */
+static bool work_on_store(
+    const struct kbs_conf *conf, const struct credentials *credentials, struct err *err)
+{
+    return make_state_dir(conf, err) && sandbox_become_user(conf->server.user, NULL, err) &&
+           sandbox_keep_caps(0, err) && store_open_rewrap(conf, credentials->store_keys, err);
+}
+
 static bool run(const struct kbsd_args *args, struct err *err)
 {
     auto_kbs_conf conf = {0};
@@ -291,8 +305,10 @@ static bool run(const struct kbsd_args *args, struct err *err)
         return false;
     log_init(PROGRAM, LOG_TARGET_AUTO, (enum log_level)conf.server.log_level);
     if (!secret_init_process(LOCKED_WANT, err) ||
-        !read_credentials(&conf, !args->check, &credentials, err))
+        !read_credentials(&conf, !args->check && !args->rewrap, &credentials, err))
         return false;
+    if (args->rewrap)
+        return work_on_store(&conf, &credentials, err);
     return args->check ? check(&conf, &credentials, err) : start(&conf, &credentials, err);
 }
 

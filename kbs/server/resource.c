@@ -5,16 +5,19 @@
  * learns only the class of a refusal and an id; claim, got and expected go to the stored
  * explanation.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <strings.h>
 
 #include "crypt/base/b64.h"
+#include "crypt/base/clock.h"
 #include "crypt/jwe.h"
 #include "kbs/proto.h"
 #include "kbs/server/agent.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/refvalue.h"
+#include "kbs/server/resource_query.h"
 #include "kbs/server/session.h"
 #include "kbs/server/token_keys.h"
 
@@ -24,6 +27,14 @@
 static void uri_key(const struct kbs_uri *uri, char key[STORE_KEY_MAX + 1])
 {
     snprintf(key, STORE_KEY_MAX + 1, "%s/%s/%s", uri->repository, uri->type, uri->tag);
+}
+
+static void name_version(const char *key, int64_t version, char *out, size_t size)
+{
+    if (version > 0)
+        snprintf(out, size, "%s?version=%" PRId64, key, version);
+    else
+        snprintf(out, size, "%s", key);
 }
 
 /* The session of the cookie wins over a bearer token, as upstream. */
@@ -109,6 +120,7 @@ static bool check_agent(struct server *server, const json_t *claims, const char 
 struct release {
     struct kbs_uri uri;
     char key[STORE_KEY_MAX + 1];
+    char name[STORE_KEY_MAX + 48]; /* the key, with the version that was asked for */
     struct ear token;
     enum token_origin origin;
     const json_t *claims;
@@ -127,7 +139,7 @@ static struct explain_entry entry_for(
 {
     return (struct explain_entry){
         .kind = kind,
-        .resource = release->key,
+        .resource = release->name,
         .tee = release->tee,
         .agent = release->agent[0] ? release->agent : NULL,
         .summary = summary,
@@ -192,19 +204,42 @@ static bool check_policy(struct server *server, struct release *release, struct 
     return true;
 }
 
+/* *ret_value NULL: refused, the answer is made. */
+static bool read_value(struct server *server, const struct release *release,
+    struct response *response, struct secret **ret_value)
+{
+    struct store_version at;
+    auto_secret *value = NULL;
+    struct err cause = ERR_INIT;
+    char summary[128], until[CLOCK_TEXT_SIZE];
+    bool found = store_read(server->store, release->key, release->uri.version, &at, &value, &cause);
+    if (found && (at.not_after == 0 || server_now(server) < at.not_after)) {
+        *ret_value = take_ptr(value);
+        return true;
+    }
+    if (found) {
+        clock_rfc3339(at.not_after, until);
+        snprintf(summary, sizeof summary,
+            "version %" PRId64 " was good until %s (not-after); put a new one", at.version, until);
+    }
+    const struct explain_entry entry =
+        entry_for(release, "resource", found ? summary : cause.message, NULL);
+    refuse(server, response, "PluginInternalError", "Plugin internal error", &entry);
+    response->strict_status = 404;
+    if (!found && cause.code != ERR_NOTFOUND)
+        response_blame(response, &cause);
+    return true;
+}
+
 static bool send_resource(
     struct server *server, struct release *release, struct response *response, struct err *err)
 {
     auto_secret *value = NULL;
     struct err cause = ERR_INIT;
-    if (!store_get_secret(server->store, STORE_RESOURCE, release->key, &value, &cause)) {
-        const struct explain_entry entry = entry_for(release, "resource", cause.message, NULL);
-        refuse(server, response, "PluginInternalError", "Plugin internal error", &entry);
-        response->strict_status = 404;
-        if (cause.code != ERR_NOTFOUND)
-            response_blame(response, &cause);
+    if (!read_value(server, release, response, &value))
+        return false;
+    if (!value)
         return true;
-    }
     response->content_type = "application/json";
     if (!jwe_encrypt(release->token.tee_key, secret_bytes(value), &response->body, &cause)) {
         response_refuse(response, "JweError", NULL, "JWE error");
@@ -212,7 +247,7 @@ static bool send_resource(
         return true;
     }
     snprintf(response->audit, sizeof response->audit, "released %s to %s %s (policy line %d)",
-        release->key, release->tee, release->agent, release->line);
+        release->name, release->tee, release->agent, release->line);
     (void)err;
     return true;
 }
@@ -224,13 +259,16 @@ static bool get_resource(struct server *server, const struct request *request,
     const char *why = NULL;
     bool ok = false;
     snprintf(release.key, sizeof release.key, "%s", request->rest);
+    snprintf(release.name, sizeof release.name, "%s", release.key);
     if (!check_token(server, request, &release, response, &ok, err))
         return false;
     if (!ok)
         return true;
-    if (!kbs_uri_from_path(request->rest, &release.uri, err))
+    if (!kbs_uri_from_path(request->rest, &release.uri, err) ||
+        !resource_query_version(request->query, &release.uri.version, err))
         return false;
     uri_key(&release.uri, release.key);
+    name_version(release.key, release.uri.version, release.name, sizeof release.name);
     /* Of a guest that another service attested nothing is known here; its token's life bounds what it gets. */
     if (release.origin == TOKEN_OWN &&
         !check_agent(server, release.claims, release.tee, release.agent, &why, err))
@@ -258,31 +296,38 @@ static bool put_resource(struct server *server, const struct request *request,
     struct response *response, struct err *err)
 {
     char key[STORE_KEY_MAX + 1];
+    int64_t not_after = 0, version = 0;
     auto_secret *empty = NULL;
     const struct secret *value = request->body_secret;
-    if (!parse_key(request, key, err))
+    if (!parse_key(request, key, err) ||
+        !resource_query_not_after(request->query, server_now(server), &not_after, err))
         return false;
     if (!value) {
         if (!secret_new(0, &empty, err))
             return false;
         value = empty;
     }
-    if (!store_put_secret(server->store, STORE_RESOURCE, key, value, err))
+    if (!store_write(server->store, key, value, not_after, &version, err))
         return false;
     response->content_type = "text/xml"; /* as upstream answers */
-    snprintf(response->audit, sizeof response->audit, "%s put %s (%zu bytes)", request->admin, key,
-        secret_len(value));
+    snprintf(response->audit, sizeof response->audit, "%s put %s (%zu bytes, version %" PRId64 ")",
+        request->admin, key, secret_len(value), version);
     return true;
 }
 
 static bool delete_resource(struct server *server, const struct request *request,
     struct response *response, struct err *err)
 {
-    char key[STORE_KEY_MAX + 1];
-    if (!parse_key(request, key, err) || !store_delete(server->store, STORE_RESOURCE, key, err))
+    char key[STORE_KEY_MAX + 1], name[STORE_KEY_MAX + 48];
+    int64_t version = 0;
+    if (!parse_key(request, key, err) || !resource_query_version(request->query, &version, err))
+        return false;
+    if (!(version > 0 ? store_delete_version(server->store, key, version, err)
+                      : store_delete(server->store, STORE_RESOURCE, key, err)))
         return false;
     response->content_type = "text/xml";
-    snprintf(response->audit, sizeof response->audit, "%s deleted %s", request->admin, key);
+    name_version(key, version, name, sizeof name);
+    snprintf(response->audit, sizeof response->audit, "%s deleted %s", request->admin, name);
     return true;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "crypt/jwe.h"
+#include "kbs/server/resource_query.h"
 #include "kbs/server/server.h"
 #include "kbs/uri.h"
 
@@ -34,7 +35,9 @@ static bool read_resource(struct server *server, const struct request *request,
     char name[STORE_KEY_MAX + 1];
     auto_jwk *recipient = NULL;
     auto_secret *value = NULL;
-    if (!kbs_uri_from_path(request->rest, &uri, err))
+    struct store_version at;
+    if (!kbs_uri_from_path(request->rest, &uri, err) ||
+        !resource_query_version(request->query, &uri.version, err))
         return false;
     snprintf(name, sizeof name, "%s/%s/%s", uri.repository, uri.type, uri.tag);
     if (!server->conf->admin.read_resources) {
@@ -47,12 +50,12 @@ static bool read_resource(struct server *server, const struct request *request,
         return true;
     }
     if (!read_key(request->body, &recipient, err) ||
-        !store_get_secret(server->store, STORE_RESOURCE, name, &value, err) ||
+        !store_read(server->store, name, uri.version, &at, &value, err) ||
         !jwe_encrypt(recipient, secret_bytes(value), &response->body, err))
         return false;
     response->content_type = "application/json";
-    snprintf(response->audit, sizeof response->audit, "%s read %s (%zu bytes)", request->admin,
-        name, secret_len(value));
+    snprintf(response->audit, sizeof response->audit, "%s read %s (%zu bytes, version %lld)",
+        request->admin, name, secret_len(value), (long long)at.version);
     return true;
 }
 

@@ -31,6 +31,7 @@ static const struct route *const tables[] = {
     attest_routes,
     resource_routes,
     resource_read_routes,
+    resource_version_routes,
     policy_routes,
     refvalue_routes,
     agent_routes,

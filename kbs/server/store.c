@@ -6,6 +6,21 @@
 #define SEGMENT_MAX  KBS_SEGMENT_MAX
 #define SEGMENTS_MAX 6
 
+static const char *const space_names[STORE_SPACE_COUNT] = {
+    [STORE_RESOURCE] = "repository",
+    [STORE_POLICY] = "kbs",
+    [STORE_REFERENCE] = "reference_value",
+    [STORE_AGENT] = "agent",
+    [STORE_NONCE] = "nonce",
+    [STORE_EXPLANATION] = "explanation",
+    [STORE_META] = "meta",
+};
+
+const char *store_space_name(enum store_space space)
+{
+    return space_names[space];
+}
+
 static bool segment_ok(const char *segment, size_t len)
 {
     char text[SEGMENT_MAX + 1];
@@ -76,19 +91,6 @@ bool store_create(struct store *store, enum store_space space, const char *key, 
            store->ops->put(store, space, key, value, true, ret_created, err);
 }
 
-bool store_get_secret(struct store *store, enum store_space space, const char *key,
-    struct secret **ret_value, struct err *err)
-{
-    return check_key(key, err) && store->ops->get_secret(store, space, key, ret_value, err);
-}
-
-bool store_put_secret(struct store *store, enum store_space space, const char *key,
-    const struct secret *value, struct err *err)
-{
-    return check_key(key, err) && check_size(key, secret_len(value), err) &&
-           store->ops->put_secret(store, space, key, value, err);
-}
-
 bool store_delete(struct store *store, enum store_space space, const char *key, struct err *err)
 {
     return check_key(key, err) && store->ops->remove(store, space, key, err);
@@ -102,6 +104,8 @@ bool store_list(struct store *store, enum store_space space, json_t **ret_keys, 
 bool store_prune(
     struct store *store, enum store_space space, int64_t before, size_t *ret_count, struct err *err)
 {
+    if (space == STORE_RESOURCE)
+        return err_set(err, ERR_INTERNAL, "resources are not pruned");
     return store->ops->prune(store, space, before, ret_count, err);
 }
 

@@ -4,80 +4,56 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "kbs/server/store.h"
-#include "kbs/server/store_tree.h"
+#include "kbs/server/store_history.h"
 
-#define FLAT_SIZE (STORE_KEY_MAX * sizeof TREE_FLAT_SLASH)
 /* A temporary file older than this is a write that a crash cut short. */
 #define TEMP_AGE_S 3600
 
-static const char *const space_names[STORE_SPACE_COUNT] = {
-    [STORE_RESOURCE] = "repository",
-    [STORE_POLICY] = "kbs",
-    [STORE_REFERENCE] = "reference_value",
-    [STORE_AGENT] = "agent",
-    [STORE_NONCE] = "nonce",
-    [STORE_EXPLANATION] = "explanation",
-};
-
-struct store_dir {
-    struct store store; /* first: ops take a struct store */
-    int fds[STORE_SPACE_COUNT];
-};
-
 static int space_fd(struct store *store, enum store_space space)
 {
-    return ((struct store_dir *)(void *)store)->fds[space];
-}
-
-/* "default/key/1" -> "default\x2Fkey\x2F1", Trustee's name of the same resource. */
-static void flatten(const char *key, char *out)
-{
-    for (; *key != '\0'; key++) {
-        if (*key == '/')
-            out = stpcpy(out, TREE_FLAT_SLASH);
-        else
-            *out++ = *key;
-    }
-    *out = '\0';
+    return store_dir_of(store)->fds[space];
 }
 
 /* O_NONBLOCK: a FIFO put in our way must not hold a thread. */
-static int open_either(int dir_fd, const char *key)
+static int open_either(int dir_fd, const char *key, bool *ret_flat)
 {
-    char flat[FLAT_SIZE];
+    char flat[TREE_FLAT_SIZE];
+    *ret_flat = false;
     int fd = tree_open(dir_fd, key, O_RDONLY | O_NONBLOCK, false);
     if (fd >= 0 || !tree_is_absent(errno))
         return fd;
-    flatten(key, flat);
+    tree_flatten(key, flat);
+    *ret_flat = true;
     fd = tree_open(dir_fd, flat, O_RDONLY | O_NONBLOCK, false);
     if (fd < 0 && errno == ENAMETOOLONG)
         errno = ENOENT;
     return fd;
 }
 
-static bool open_value(struct store *store, enum store_space space, const char *key, int *ret_fd,
-    struct stat *ret_stat, struct err *err)
+bool store_dir_open_value(int root_fd, const char *space, const char *key, int *ret_fd,
+    struct stat *ret_stat, bool *ret_flat, struct err *err)
 {
-    auto_fd int fd = open_either(space_fd(store, space), key);
+    bool flat = false;
+    auto_fd int fd = open_either(root_fd, key, &flat);
     if (fd < 0 && tree_is_absent(errno))
-        return err_set(err, ERR_NOTFOUND, "%s/%s does not exist", space_names[space], key);
+        return err_set(err, ERR_NOTFOUND, "%s/%s does not exist", space, key);
     if (fd < 0 && errno == EXDEV)
-        return err_set(
-            err, ERR_IO, "%s/%s is a symbolic link out of the store", space_names[space], key);
+        return err_set(err, ERR_IO, "%s/%s is a symbolic link out of the store", space, key);
     if (fd < 0)
-        return err_set_errno(err, ERR_IO, "%s/%s", space_names[space], key);
+        return err_set_errno(err, ERR_IO, "%s/%s", space, key);
     if (fstat(fd, ret_stat) < 0)
-        return err_set_errno(err, ERR_IO, "%s/%s", space_names[space], key);
+        return err_set_errno(err, ERR_IO, "%s/%s", space, key);
     if (S_ISDIR(ret_stat->st_mode))
-        return err_set(err, ERR_NOTFOUND, "%s/%s does not exist", space_names[space], key);
+        return err_set(err, ERR_NOTFOUND, "%s/%s does not exist", space, key);
     if (!S_ISREG(ret_stat->st_mode))
-        return err_set(err, ERR_IO, "%s/%s is not a regular file", space_names[space], key);
+        return err_set(err, ERR_IO, "%s/%s is not a regular file", space, key);
     *ret_fd = take_fd(fd);
+    if (ret_flat)
+        *ret_flat = flat;
     return true;
 }
 
-static bool read_all(int fd, struct buf *out, struct err *err)
+bool store_dir_read(int fd, struct buf *out, struct err *err)
 {
     uint8_t piece[4096];
     for (;;) {
@@ -98,29 +74,19 @@ static bool dir_get(
 {
     auto_fd int fd = -1;
     struct stat stat;
-    if (!open_value(store, space, key, &fd, &stat, err))
+    if (!store_dir_open_value(
+            space_fd(store, space), store_space_name(space), key, &fd, &stat, NULL, err))
         return false;
-    return read_all(fd, out, err) || err_wrap(err, "%s/%s", space_names[space], key);
-}
-
-static bool dir_get_secret(struct store *store, enum store_space space, const char *key,
-    struct secret **ret_value, struct err *err)
-{
-    auto_fd int fd = -1;
-    struct stat stat;
-    if (!open_value(store, space, key, &fd, &stat, err))
-        return false;
-    return secret_read_fd(fd, STORE_VALUE_MAX, ret_value, err) ||
-           err_wrap(err, "%s/%s", space_names[space], key);
+    return store_dir_read(fd, out, err) || err_wrap(err, "%s/%s", store_space_name(space), key);
 }
 
 /* Trustee's name of the key must not come back to life when the nested one goes. */
-static bool remove_flat(int root_fd, const char *key, bool *ret_found, struct err *err)
+bool store_dir_remove_flat(int root_fd, const char *key, bool *ret_found, struct err *err)
 {
-    char flat[FLAT_SIZE];
+    char flat[TREE_FLAT_SIZE];
     if (!strchr(key, '/'))
         return true;
-    flatten(key, flat);
+    tree_flatten(key, flat);
     return tree_remove(root_fd, flat, ret_found, err);
 }
 
@@ -129,31 +95,30 @@ static bool dir_put(struct store *store, enum store_space space, const char *key
 {
     const struct tree_content content = {.value = value};
     return tree_write(space_fd(store, space), key, &content, only_new, ret_created, err) ||
-           err_wrap(err, "%s/%s", space_names[space], key);
+           err_wrap(err, "%s/%s", store_space_name(space), key);
 }
 
-static bool dir_put_secret(struct store *store, enum store_space space, const char *key,
-    const struct secret *value, struct err *err)
+bool store_dir_remove_both(int root_fd, const char *key, bool *ret_found, struct err *err)
 {
-    bool found = false;
-    int root_fd = space_fd(store, space);
-    const struct tree_content content = {.secret = value};
-    return (tree_write(root_fd, key, &content, false, NULL, err) &&
-               remove_flat(root_fd, key, &found, err)) ||
-           err_wrap(err, "%s/%s", space_names[space], key);
+    bool flat = false;
+    bool nested = false;
+    if (!store_dir_remove_flat(root_fd, key, &flat, err) ||
+        !tree_remove(root_fd, key, &nested, err))
+        return false;
+    *ret_found = flat || nested;
+    return true;
 }
 
 static bool dir_remove(
     struct store *store, enum store_space space, const char *key, struct err *err)
 {
-    int root_fd = space_fd(store, space);
-    bool flat = false;
-    bool nested = false;
-    if (!remove_flat(root_fd, key, &flat, err) || !tree_remove(root_fd, key, &nested, err))
-        return err_wrap(err, "%s/%s", space_names[space], key);
-    if (!flat && !nested)
-        return err_set(err, ERR_NOTFOUND, "%s/%s does not exist", space_names[space], key);
-    return true;
+    bool found = false;
+    if (space == STORE_RESOURCE)
+        return dir_remove_resource(store, key, err);
+    if (!store_dir_remove_both(space_fd(store, space), key, &found, err))
+        return err_wrap(err, "%s/%s", store_space_name(space), key);
+    return found ||
+           err_set(err, ERR_NOTFOUND, "%s/%s does not exist", store_space_name(space), key);
 }
 
 struct keys {
@@ -201,7 +166,7 @@ static bool dir_list(
     if (!list)
         return err_nomem(err);
     if (!tree_walk(space_fd(store, space), gather, &keys, err))
-        return err_wrap(err, "%s", space_names[space]);
+        return err_wrap(err, "%s", store_space_name(space));
     if (keys.count > 0)
         qsort(keys.items, keys.count, sizeof *keys.items, compare);
     for (size_t i = 0; i < keys.count; i++) {
@@ -233,19 +198,27 @@ static bool sweep_one(
     return true;
 }
 
-static bool dir_prune(
-    struct store *store, enum store_space space, int64_t before, size_t *ret_count, struct err *err)
+static bool sweep_tree(
+    int root_fd, const char *name, int64_t before, size_t *ret_count, struct err *err)
 {
-    struct sweep sweep = {space_fd(store, space), before, time(NULL) - TEMP_AGE_S, 0};
+    struct sweep sweep = {root_fd, before, time(NULL) - TEMP_AGE_S, 0};
     if (!tree_walk(sweep.root_fd, sweep_one, &sweep, err))
-        return err_wrap(err, "%s", space_names[space]);
+        return err_wrap(err, "%s", name);
     if (ret_count)
         *ret_count = sweep.count;
     return true;
 }
 
+static bool dir_prune(
+    struct store *store, enum store_space space, int64_t before, size_t *ret_count, struct err *err)
+{
+    return sweep_tree(space_fd(store, space), store_space_name(space), before, ret_count, err);
+}
+
 static void dir_free(struct store *store)
 {
+    if (store_dir_of(store)->history_fd >= 0)
+        close(store_dir_of(store)->history_fd);
     for (int i = 0; i < STORE_SPACE_COUNT; i++)
         if (space_fd(store, i) >= 0)
             close(space_fd(store, i));
@@ -254,12 +227,17 @@ static void dir_free(struct store *store)
 
 static const struct store_ops dir_ops = {
     .get = dir_get,
-    .get_secret = dir_get_secret,
     .put = dir_put,
-    .put_secret = dir_put_secret,
     .remove = dir_remove,
     .list = dir_list,
     .prune = dir_prune,
+    .version_get = dir_version_get,
+    .version_list = dir_version_list,
+    .version_next = dir_version_next,
+    .version_put = dir_version_put,
+    .version_remove = dir_version_remove,
+    .version_swap = dir_version_swap,
+    .settle = dir_settle,
     .free = dir_free,
 };
 
@@ -286,13 +264,18 @@ bool store_dir_open(const char *path, struct store **ret_store, struct err *err)
         return err_nomem(err);
     AUTO(store_free) struct store *store = &dir->store;
     store->ops = &dir_ops;
+    store->versions = STORE_VERSIONS_DEFAULT;
+    dir->history_fd = -1;
     for (int i = 0; i < STORE_SPACE_COUNT; i++)
         dir->fds[i] = -1;
     for (int i = 0; i < STORE_SPACE_COUNT; i++)
-        if (!open_space(root_fd, space_names[i], &dir->fds[i], err))
+        if (!open_space(root_fd, store_space_name(i), &dir->fds[i], err))
             return err_wrap(err, "store directory %s", path);
+    if (!open_space(root_fd, STORE_HISTORY_NAME, &dir->history_fd, err))
+        return err_wrap(err, "store directory %s", path);
     /* What a crash left behind. */
-    if (!dir_prune(store, STORE_RESOURCE, 0, NULL, err))
+    if (!dir_prune(store, STORE_RESOURCE, 0, NULL, err) ||
+        !sweep_tree(dir->history_fd, STORE_HISTORY_NAME, 0, NULL, err))
         return err_wrap(err, "store directory %s", path);
     *ret_store = take_ptr(store);
     return true;

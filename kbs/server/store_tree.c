@@ -37,6 +37,17 @@ struct walk {
     void *arg;
 };
 
+void tree_flatten(const char *key, char out[TREE_FLAT_SIZE])
+{
+    for (; *key != '\0'; key++) {
+        if (*key == '/')
+            out = stpcpy(out, TREE_FLAT_SLASH);
+        else
+            *out++ = *key;
+    }
+    *out = '\0';
+}
+
 /* "default\x2Fkey\x2F1" -> "default/key/1". */
 static void unflatten(const char *name, char *key)
 {

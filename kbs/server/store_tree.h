@@ -36,6 +36,14 @@ struct tree_content {
  */
 bool tree_write(int root_fd, const char *key, const struct tree_content *content, bool only_new,
     bool *ret_created, struct err *err) MUST_CHECK;
+/* Makes the file `path` beneath from_fd, `flat` by Trustee's name, a hard link at `key` beneath root_fd, making its directories and replacing what is
+ * there. Nothing is done when it is a symbolic link, lies beyond one, or is not the file of `stat` any more. */
+bool tree_link(int from_fd, const char *path, bool flat, const struct stat *stat, int root_fd,
+    const char *key, struct err *err) MUST_CHECK;
+bool tree_stat(int root_fd, const char *path, struct stat *ret_stat, struct err *err) MUST_CHECK;
+/* "default/key/1" -> "default\x2Fkey\x2F1", Trustee's name of the same resource. */
+#define TREE_FLAT_SIZE (768 * sizeof TREE_FLAT_SLASH)
+void tree_flatten(const char *key, char out[TREE_FLAT_SIZE]);
 bool tree_remove(int root_fd, const char *path, bool *ret_found, struct err *err) MUST_CHECK;
 
 static inline bool tree_is_absent(int error)

@@ -60,13 +60,20 @@ static bool open_parent(
     return true;
 }
 
-static bool temp_open(int dir_fd, char name[TEMP_SIZE], int *ret_fd, struct err *err)
+static bool temp_name(char name[TEMP_SIZE], struct err *err)
 {
     uint8_t random[TEMP_RANDOM];
     if (!hash_random(random, sizeof random, err))
         return false;
     memcpy(name, TREE_TEMP_PREFIX, sizeof TREE_TEMP_PREFIX);
     hex_encode(bytes_of(random, sizeof random), name + sizeof TREE_TEMP_PREFIX - 1);
+    return true;
+}
+
+static bool temp_open(int dir_fd, char name[TEMP_SIZE], int *ret_fd, struct err *err)
+{
+    if (!temp_name(name, err))
+        return false;
     int fd = openat(dir_fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return err_set_errno(err, ERR_IO, "new file in the store");
@@ -138,18 +145,59 @@ bool tree_write(int root_fd, const char *key, const struct tree_content *content
     return true;
 }
 
-bool tree_remove(int root_fd, const char *path, bool *ret_found, struct err *err)
+/* The directory of a path, no symbolic link on the way; -1 and errno. */
+static int open_dir_of(int root_fd, const char *path, const char **ret_name)
 {
     char parent[TREE_PATH_SIZE];
     const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    *ret_found = false;
-    if (strlen(path) >= sizeof parent)
-        return true;
+    *ret_name = slash ? slash + 1 : path;
+    if (strlen(path) >= sizeof parent) {
+        errno = ENOENT;
+        return -1;
+    }
     snprintf(parent, sizeof parent, "%.*s", slash ? (int)(slash - path) : 1, slash ? path : ".");
-    auto_fd int dir_fd = tree_open(root_fd, parent, O_RDONLY | O_DIRECTORY, true);
+    return tree_open(root_fd, parent, O_RDONLY | O_DIRECTORY, true);
+}
+
+bool tree_stat(int root_fd, const char *path, struct stat *ret_stat, struct err *err)
+{
+    const char *name = NULL;
+    auto_fd int dir_fd = open_dir_of(root_fd, path, &name);
+    return (dir_fd >= 0 && fstatat(dir_fd, name, ret_stat, AT_SYMLINK_NOFOLLOW) == 0) ||
+           err_set_errno(err, ERR_IO, "%s", path);
+}
+
+bool tree_link(int from_fd, const char *path, bool flat, const struct stat *stat, int root_fd,
+    const char *key, struct err *err)
+{
+    char flat_name[TREE_FLAT_SIZE], temp[TEMP_SIZE];
+    const char *from_name = NULL, *name = NULL;
+    auto_fd int dir_fd = -1;
+    struct stat now;
+    if (flat)
+        tree_flatten(path, flat_name);
+    auto_fd int from_dir = open_dir_of(from_fd, flat ? flat_name : path, &from_name);
+    if (from_dir < 0)
+        return errno == ELOOP || tree_is_absent(errno) || err_set_errno(err, ERR_IO, "%s", path);
+    if (fstatat(from_dir, from_name, &now, AT_SYMLINK_NOFOLLOW) < 0 || now.st_ino != stat->st_ino ||
+        now.st_dev != stat->st_dev)
+        return true;
+    if (!open_parent(root_fd, key, &dir_fd, &name, err) || !temp_name(temp, err))
+        return false;
+    if (linkat(from_dir, from_name, dir_fd, temp, 0) < 0)
+        return err_set_errno(err, ERR_IO, "link of %s", path);
+    bool done = publish(dir_fd, temp, name, false, NULL, err);
+    unlinkat(dir_fd, temp, 0); /* rename leaves it when both are the same file already */
+    return done && sync_dir(dir_fd, err);
+}
+
+bool tree_remove(int root_fd, const char *path, bool *ret_found, struct err *err)
+{
+    const char *name = NULL;
+    *ret_found = false;
+    auto_fd int dir_fd = open_dir_of(root_fd, path, &name);
     if (dir_fd < 0)
-        return tree_is_absent(errno) || err_set_errno(err, ERR_IO, "directory %s", parent);
+        return tree_is_absent(errno) || err_set_errno(err, ERR_IO, "directory of %s", path);
     if (unlinkat(dir_fd, name, 0) < 0)
         return tree_is_absent(errno) || errno == EISDIR || errno == ENAMETOOLONG ||
                err_set_errno(err, ERR_IO, "unlink %s", path);

@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (kbs_uri_from_path(input, &uri, &err) || kbs_uri_parse(input, &uri, &err)) {
         kbs_uri_format(&uri, text);
         if (!kbs_uri_parse(text, &again, &err) || strcmp(uri.repository, again.repository) != 0 ||
-            strcmp(uri.type, again.type) != 0 || strcmp(uri.tag, again.tag) != 0)
+            strcmp(uri.type, again.type) != 0 || strcmp(uri.tag, again.tag) != 0 ||
+            uri.version != again.version)
             abort();
     }
     free(input);

@@ -19,6 +19,9 @@ echo "as it is" >"$SOURCE/plain"
 "$BIN/sealed" seal vault --key "$DIR/team-private.json" --kid kbs:///team/secret/password -o "$SOURCE/wrong-type-signer" kbs:///team/secret/password
 "$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/missing" kbs:///team/secret/none
 cp "$SOURCE/db/key" "$SOURCE/moved" # sealed for db/key
+for value in first second; do printf '%s' "$value" | "$BIN/sealed" kbs put kbs:///team/secret/rotated "${ADMIN[@]}"; done
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/newest" kbs:///team/secret/rotated
+"$BIN/sealed" seal vault --key "$DIR/team-private.json" -o "$SOURCE/pinned" 'kbs:///team/secret/rotated?version=1'
 sed 's/./X/40' "$SOURCE/password" >"$SOURCE/bent"
 echo "sealed.fakejwsheader.e30.fakesignature" >"$SOURCE/unsigned"
 echo "sealed.nonsense" >"$SOURCE/malformed"
@@ -45,6 +48,8 @@ read_is password "correct horse"
 read_is letter "a longer text, encrypted into the file"
 read_is db/key "bound"
 read_is plain "as it is"
+read_is newest second
+read_is pinned first
 read_is empty ""
 equal "one handshake served all" 1 "$(sealed_stat .handshakes)"
 equal "the worker runs as sealedfs" sealedfs "$(ps -o user:20= -p "$(pgrep -P "$PID_sealedfs" | head -1)" | tr -d ' ')"
@@ -83,6 +88,7 @@ refused "explain names the context" "context" sh -c "'$BIN/sealed' explain '$MNT
 
 # The control socket: the same resolver, its own exit statuses.
 equal "sealed get" "correct horse" "$("$BIN/sealed" get kbs:///team/secret/password)"
+equal "sealed get of a version" "first" "$("$BIN/sealed" get 'kbs:///team/secret/rotated?version=1')"
 equal "sealed unseal" "bound" "$("$BIN/sealed" unseal --path db/key "$SOURCE/db/key")"
 set +e
 "$BIN/sealed" get kbs:///team/secret/none 2>/dev/null; equal "exit status of a missing resource" 11 $?

@@ -121,6 +121,43 @@ static void a_good_guest_gets_it_for_its_key_only(void **state)
     assert_true(secret_equal(secret_bytes(plain), bytes_str(SECRET)));
 }
 
+static void ask(const char *query, int status, const char *text)
+{
+    char uri[128];
+    auto_free char *sample = token(kbs.server.signer.key, "sample", APPRAISAL_AFFIRMING);
+    snprintf(uri, sizeof uri, PATH "%s", query);
+    kbs_assert_answer(kbs_ask(REQUEST_GET, uri, sample, NULL), status, text);
+}
+
+static void versions_and_their_end(void **state)
+{
+    (void)state;
+    auto_secret *value = NULL;
+    auto_json *keys = NULL;
+    auto_buf explanation = BUF_INIT(10000);
+    put();
+    assert_done(secret_copy(bytes_str("until then"), &value, &err), &err);
+    assert_done(
+        store_write(kbs.server.store, "default/key/1", value, EAR_TEST_NOW + 60, NULL, &err), &err);
+    ask("", 200, "ciphertext");
+    ask("?version=1", 200, "ciphertext");
+    ask("?version=2", 200, "ciphertext");
+    ask("?other=x&version=2", 200, "ciphertext");
+    ask("?version=3", 401, "PluginInternalError");
+    ask("?version=0", 401, "PluginInternalError");
+    ask("?version=1&version=1", 401, "PluginInternalError");
+    kbs.now = EAR_TEST_NOW + 59;
+    ask("?version=2", 200, "ciphertext");
+    kbs.now = EAR_TEST_NOW + 60;
+    ask("?version=1", 200, "ciphertext");
+    ask("?version=2", 401, "PluginInternalError\",\"detail\":\"Plugin internal error [id ");
+    ask("", 401, "Plugin internal error [id ");
+    assert_done(store_list(kbs.server.store, STORE_EXPLANATION, &keys, &err), &err);
+    const char *last = json_string_value(json_array_get(keys, json_array_size(keys) - 1));
+    assert_done(store_get(kbs.server.store, STORE_EXPLANATION, last, &explanation, &err), &err);
+    assert_non_null(strstr(buf_text(&explanation), "version 2 was good until"));
+}
+
 static void tokens_are_checked(void **state)
 {
     (void)state;
@@ -253,6 +290,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         TEST(a_good_guest_gets_it_for_its_key_only),
+        TEST(versions_and_their_end),
         TEST(tokens_are_checked),
         TEST(the_policy_decides_on_status),
         TEST(a_broken_policy_denies),

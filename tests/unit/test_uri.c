@@ -26,6 +26,28 @@ static void plain_form(void **state)
     assert_string_equal(text, "kbs:///default/key/1");
 }
 
+static void a_version_is_kept_and_written(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct kbs_uri uri;
+    char text[KBS_URI_MAX];
+    assert_done(kbs_uri_parse("kbs://host/default/key/1?version=12", &uri, &err), &err);
+    assert_string_equal(uri.tag, "1");
+    assert_int_equal(uri.version, 12);
+    kbs_uri_format(&uri, text);
+    assert_string_equal(text, "kbs:///default/key/1?version=12");
+    assert_done(kbs_uri_parse("kbs:///default/key/1", &uri, &err), &err);
+    assert_int_equal(uri.version, 0);
+    static const char *const bad[] = {"?version=", "?version=0", "?version=01", "?version=-1",
+        "?version=+1", "?version=1x", "?version=1&version=2", "?version=99999999999999999999",
+        "?Version=1", "?x=1&version=2", "?"};
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        snprintf(text, sizeof text, "kbs:///default/key/1%s", bad[i]);
+        assert_refused(kbs_uri_parse(text, &uri, &err), &err, ERR_FORMAT, "?version=N");
+    }
+}
+
 static void authority_is_kept_but_not_written(void **state)
 {
     (void)state;
@@ -158,6 +180,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(plain_form),
+        cmocka_unit_test(a_version_is_kept_and_written),
         cmocka_unit_test(authority_is_kept_but_not_written),
         cmocka_unit_test(longest_segments_fit),
         cmocka_unit_test(refusals_say_why),
