@@ -6,7 +6,7 @@
 
 #include "crypt/base/utf8.h"
 
-static const struct verifier *const verifiers[] = {&verifier_tpm, &verifier_sample};
+static const struct verifier *const verifiers[] = {&verifier_tpm, &verifier_tdx, &verifier_sample};
 
 void verdict_done(struct verdict *verdict)
 {

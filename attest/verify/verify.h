@@ -73,5 +73,6 @@ bool verify_evidence(const struct verifier *verifier, const struct verify_input 
     struct verdict *verdict, struct err *err) MUST_CHECK;
 
 extern const struct verifier verifier_tpm;
+extern const struct verifier verifier_tdx;
 extern const struct verifier verifier_sample;
 const struct verifier *verifier_find(const char *tee); /* NULL when there is none */
