@@ -6,6 +6,7 @@
 #include "crypt/base/ipc.h"
 #include "fs/monitor_wire.h"
 #include "fs/namespace.h"
+#include "fs/opener.h"
 
 struct reply {
     struct monitor_answer answer;
@@ -29,7 +30,8 @@ static bool answer_open(const struct monitor *monitor, const struct monitor_requ
     struct beneath_own own = {is_own, monitor};
     struct namespace_file file;
     struct monitor_answer *answer = &reply->answer;
-    (void)err;
+    if (monitor->is_opener && namespace_makes(monitor->mounts[request->mount].space, request->path))
+        return err_set(err, ERR_FORMAT, "an opener is asked for a name below .kbs");
     answer->sys_errno =
         namespace_open(monitor->mounts[request->mount].space, &own, request->path, &file);
     if (answer->sys_errno != 0)
@@ -85,12 +87,29 @@ static bool answer_witness(const struct monitor *monitor, const struct monitor_r
     return true;
 }
 
+static bool answer_lane(const struct monitor *monitor, const struct monitor_request *request,
+    struct reply *reply, struct err *err)
+{
+    struct err cause = ERR_INIT;
+    int fd;
+    (void)request;
+    (void)err;
+    if (!monitor->openers)
+        reply->answer.sys_errno = EOPNOTSUPP;
+    else if (!opener_start(monitor->openers, monitor, &fd, &cause))
+        reply->answer.sys_errno = cause.code == ERR_BUSY ? EBUSY : ENOMEM;
+    else
+        reply->fds[reply->fd_count++] = fd;
+    return true;
+}
+
 /* All that the worker can ask for. */
 static bool (*const operations[])(const struct monitor *monitor,
     const struct monitor_request *request, struct reply *reply, struct err *err) = {
     [MONITOR_OPEN] = answer_open,
     [MONITOR_LIST] = answer_list,
     [MONITOR_WITNESS] = answer_witness,
+    [MONITOR_LANE] = answer_lane,
 };
 
 static void reply_done(struct reply *reply)

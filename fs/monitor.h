@@ -8,11 +8,15 @@
 #include "fs/mounted.h"
 #include "fs/witness.h"
 
+struct openers;
+
 struct monitor {
     /* Borrowed. None of them is ever entered through a source: the worker that serves it waits for us. */
     const struct mounted *mounts;
     size_t count;
     struct witness *witness; /* NULL: nothing is recorded and there are no rules */
+    struct openers *openers; /* NULL: none can be started */
+    bool is_opener;          /* this is one (fs/opener.h) */
 };
 
 /* Handles one request that waits on `fd`. *ret_closed = true when the worker has gone. An error means that the worker broke the

@@ -1,18 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker's half: asks the monitor and waits for its answer. Any thread; one request at a time is under way. */
+/* The worker's half: asks the monitor, or one of its openers (fs/lanes.h), and waits for the answer. Any thread; of each lane, and of the
+ * monitor itself, one request at a time is under way. */
 #pragma once
 
 #include <pthread.h>
 
+#include "fs/lanes.h"
 #include "fs/monitor_wire.h"
 
 struct monitor_client {
     int fd; /* borrowed */
     uint32_t number;
     pthread_mutex_t lock;
+    struct lanes lanes; /* none, until lanes_use() */
 };
 
 void monitor_client_init(struct monitor_client *client, int fd);
+
 struct monitor_file {
     int fd;
     struct origin origin;
@@ -21,7 +25,7 @@ struct monitor_file {
     int content_errno; /* why */
 };
 
-/* err.sys_errno is what open(2) said, when the file is the cause; 0 when the monitor is. The descriptors are the caller's. */
+/* err.sys_errno is what open(2) said, or ETIMEDOUT (fs/lanes.h), when the file is the cause; 0 when the monitor is. The descriptors are the caller's. */
 bool monitor_open(struct monitor_client *client, uint16_t mount, const char *path,
     struct monitor_file *ret_file, struct err *err) MUST_CHECK;
 /* Entries after `cookie` into `message`, which ret_answer borrows from. */

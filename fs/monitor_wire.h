@@ -13,6 +13,7 @@
  *           is one of the catalogue with its content elsewhere, that one's descriptor comes second, or its errno is told.
  *     LIST  entries of a directory after `cookie` (0: from the start), as many as fit; more=0 at the end.
  *     WITNESS  a socket beside the answer, on which fs/witness_wire.h is spoken. No entries.
+ *     LANE  a socket beside the answer, on which OPEN and LIST are answered by a process of its own (fs/opener.h). No entries.
  *
  * Events (either way, without an answer):
  *     event     u8 version=1, u8 kind, u16 mount, text code (an err code's name or ""), text message
@@ -28,7 +29,8 @@ enum monitor_operation {
     MONITOR_OPEN = 1,
     MONITOR_LIST,
     MONITOR_WITNESS,
-    MONITOR_OPERATION_MAX = MONITOR_WITNESS
+    MONITOR_LANE,
+    MONITOR_OPERATION_MAX = MONITOR_LANE
 };
 
 struct monitor_request {

@@ -405,6 +405,21 @@ size_t namespace_sources(
     return count;
 }
 
+void namespace_each_fd(const struct namespace *space, void (*fn)(void *arg, int fd), void *arg)
+{
+    for (size_t i = 0; i < space->mirror_count; i++)
+        fn(arg, space->mirrors[i].fd);
+    for (size_t i = 0; i < space->elsewhere_count; i++)
+        fn(arg, space->elsewhere[i].dir_fd);
+    if (space->frame)
+        fn(arg, frame_fd(space->frame));
+}
+
+bool namespace_makes(const struct namespace *space, const char *path)
+{
+    return is_by_name(space, path);
+}
+
 int namespace_frame_fd(const struct namespace *space)
 {
     return space->frame ? frame_fd(space->frame) : -1;

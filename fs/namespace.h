@@ -45,6 +45,11 @@ int namespace_frame_fd(const struct namespace *space);
 size_t namespace_sources(
     const struct namespace *space, struct state_source *ret_sources, size_t max);
 
+/* Each directory that it holds open. */
+void namespace_each_fd(const struct namespace *space, void (*fn)(void *arg, int fd), void *arg);
+/* Is it a name below .kbs, which an open makes? */
+bool namespace_makes(const struct namespace *space, const char *path);
+
 /* 0, or the errno. The descriptors are the caller's. */
 int namespace_open(struct namespace *space, const struct beneath_own *own, const char *path,
     struct namespace_file *ret_file);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "crypt/base/log.h"
+#include "crypt/base/loop.h"
 #include "fs/greeting.h"
 #include "fs/invalidator.h"
 #include "fs/orphans.h"
@@ -95,14 +96,48 @@ static bool next_request(struct ops *ops, void *data, size_t *ret_len)
     return errno == EINTR || errno == EAGAIN || errno == ENOENT;
 }
 
-static atomic_int *enlist_thread(struct ops *ops)
+static struct ops_seat *take_seat(struct ops *ops)
 {
-    for (size_t i = 0; i < ARRAY_LEN(ops->threads); i++) {
+    for (size_t i = 0; i < ARRAY_LEN(ops->seats); i++) {
         int none = 0;
-        if (atomic_compare_exchange_strong(&ops->threads[i], &none, gettid()))
-            return &ops->threads[i];
+        if (atomic_compare_exchange_strong(&ops->seats[i].id, &none, gettid()))
+            return &ops->seats[i];
     }
     return NULL; /* there are no more threads than places */
+}
+
+static unsigned threads_now(const struct ops *ops)
+{
+    return atomic_load(&ops->serving) & ~OPS_FREEZING;
+}
+
+static bool is_crowded(const struct ops *ops)
+{
+    return atomic_load(&ops->busy) >= threads_now(ops);
+}
+
+static void attend(struct ops *ops, struct ops_seat *seat, void *data, size_t len)
+{
+    if (seat)
+        atomic_store(&seat->since_ms, loop_now_ms());
+    atomic_fetch_add(&ops->busy, 1);
+    if (is_crowded(ops) && !atomic_exchange(&ops->crowded, true))
+        ops->conf.crowded(ops->conf.arg);
+    process(ops, data, len);
+    atomic_fetch_sub(&ops->busy, 1);
+    if (seat)
+        atomic_store(&seat->since_ms, 0);
+}
+
+/* Those that hung are back: this thread was in the place of one, and ends. True: it is counted no more. */
+static bool is_too_many(struct ops *ops)
+{
+    unsigned now = atomic_load(&ops->serving);
+    while (!(now & OPS_FREEZING) && now > ops->conf.threads &&
+           now - ops->conf.threads > atomic_load(&ops->busy))
+        if (atomic_compare_exchange_weak(&ops->serving, &now, now - 1))
+            return true;
+    return false;
 }
 
 /* True: this thread ends, and is counted no more. One that a thaw has counted goes on. */
@@ -118,17 +153,21 @@ static bool comes_to_rest(struct ops *ops, unsigned *ret_left)
 }
 
 /* How many threads are left when this one ends. */
-static unsigned serve(struct ops *ops, void *data)
+static unsigned serve(struct ops *ops, struct ops_seat *seat, bool is_more, void *data)
 {
     size_t len;
     unsigned left;
     while (!comes_to_rest(ops, &left)) {
+        if (is_too_many(ops))
+            return threads_now(ops);
         if (!data || !next_request(ops, data, &len)) {
             atomic_store(&ops->closed, true);
             return (atomic_fetch_sub(&ops->serving, 1) - 1) & ~OPS_FREEZING;
         }
         if (len > 0)
-            process(ops, data, len);
+            attend(ops, seat, data, len);
+        if (is_more)
+            ops_bounce_done(); /* locked memory is not counted for these */
     }
     return left;
 }
@@ -137,12 +176,14 @@ static void *serve_main(void *arg)
 {
     struct ops *ops = arg;
     auto_free void *data = malloc(REQUEST_SIZE);
-    atomic_int *id = enlist_thread(ops);
-    (void)ops_bounce_init(); /* before open secrets can have taken the memory */
-    unsigned left = serve(ops, data);
+    struct ops_seat *seat = take_seat(ops);
+    bool is_more = threads_now(ops) > ops->conf.threads;
+    if (!is_more)
+        (void)ops_bounce_init(); /* before open secrets can have taken the memory */
+    unsigned left = serve(ops, seat, is_more, data);
     ops_bounce_done();
-    if (id)
-        atomic_store(id, 0);
+    if (seat)
+        atomic_store(&seat->id, 0);
     if (left == 0 && atomic_load(&ops->closed))
         ops->conf.unmounted(ops->conf.arg);
     return NULL;
@@ -227,13 +268,55 @@ bool ops_run(struct ops *ops, struct err *err)
            start_threads(ops, err);
 }
 
+/* -- threads that hang -------------------------------------------------------------------------- */
+
+static unsigned count_hanging(const struct ops *ops)
+{
+    int64_t before = loop_now_ms() - OPS_ROOM_MS;
+    unsigned count = 0;
+    for (size_t i = 0; i < ARRAY_LEN(ops->seats); i++) {
+        int64_t since = atomic_load(&ops->seats[i].since_ms);
+        count += since != 0 && since <= before;
+    }
+    return count;
+}
+
+static bool start_one_more(struct ops *ops)
+{
+    struct err err = ERR_INIT;
+    unsigned now = atomic_load(&ops->serving);
+    do
+        if ((now & OPS_FREEZING) || now >= ops->conf.threads + OPS_THREADS_MORE ||
+            atomic_load(&ops->closed))
+            return false;
+    while (!atomic_compare_exchange_weak(&ops->serving, &now, now + 1));
+    if (thread_start(serve_main, ops, &err))
+        return true;
+    atomic_fetch_sub(&ops->serving, 1);
+    log_err(LOG_LEVEL_WARNING, &err, "a thread beside those that hang");
+    return false;
+}
+
+bool ops_make_room(struct ops *ops)
+{
+    unsigned hanging = count_hanging(ops);
+    while (hanging > 0 && is_crowded(ops) && threads_now(ops) < ops->conf.threads + hanging &&
+           start_one_more(ops))
+        ;
+    if (is_crowded(ops))
+        return true;
+    atomic_store(&ops->crowded, false);
+    /* One that came to a request between the two did not tell. */
+    return is_crowded(ops) && !atomic_exchange(&ops->crowded, true);
+}
+
 /* -- a successor ------------------------------------------------------------------------------- */
 
 bool ops_freeze(struct ops *ops)
 {
     atomic_fetch_or(&ops->serving, OPS_FREEZING);
-    for (size_t i = 0; i < ARRAY_LEN(ops->threads); i++) {
-        int id = atomic_load(&ops->threads[i]);
+    for (size_t i = 0; i < ARRAY_LEN(ops->seats); i++) {
+        int id = atomic_load(&ops->seats[i].id);
         if (id > 0)
             (void)tgkill(getpid(), id, SIGUSR1);
     }

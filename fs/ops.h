@@ -30,14 +30,21 @@ struct ops_conf {
     struct lookout *lookout; /* NULL: nothing has on_change */
     void (*unmounted)(
         void *arg); /* on the last thread of ops: the kernel has closed the connection */
+    /* Any thread: all of them are at a request, and one may be at it for long (a source that hangs). From now on ops_make_room is to be
+     * called every OPS_ROOM_MS, until it is false. */
+    void (*crowded)(void *arg);
     void *arg;
 };
+
+#define OPS_ROOM_MS 50
 
 bool ops_new(const struct ops_conf *conf, struct ops **ret_ops, struct err *err) MUST_CHECK;
 /* Completes the handshake with the kernel (waits for it), or takes over the connection of a dead worker. */
 bool ops_start(struct ops *ops, struct park *park, struct err *err) MUST_CHECK;
 /* Starts the threads; call after privilege is dropped. */
 bool ops_run(struct ops *ops, struct err *err) MUST_CHECK;
+/* In the place of each thread that hangs another is started, within bounds; it ends when there are enough again. */
+bool ops_make_room(struct ops *ops);
 /*
  * For a successor: no more requests are read, and each thread ends when it has answered what it is at. To be called again, a moment later,
  * until it is true: a thread may just have been about to read. Loop thread. What is parked stays so, and is answered as long as the loop runs.

@@ -15,9 +15,16 @@
 #define REPLY_SIZE (128u * 1024u)
 
 #define OPS_THREADS_MAX 16
-#define OPS_FREEZING    0x80000000u
+/* Beside them, in the place of those that hang. */
+#define OPS_THREADS_MORE 64
+#define OPS_FREEZING     0x80000000u
 
 struct invalidator;
+
+struct ops_seat {
+    atomic_int id;                /* of a thread, in the kernel; 0: none */
+    atomic_int_fast64_t since_ms; /* when it began its request; 0: it waits for one */
+};
 
 struct ops {
     struct ops_conf conf;
@@ -26,9 +33,11 @@ struct ops {
     bool swallow; /* while a synthetic FUSE_INIT is answered */
     atomic_uint
         serving; /* threads; and OPS_FREEZING: they shall end when they have answered what they are at */
-    atomic_int threads
-        [2 * OPS_THREADS_MAX]; /* their ids in the kernel, 0: none; also of those that are ending */
-    atomic_bool closed;        /* by the kernel */
+    struct ops_seat
+        seats[2 * (OPS_THREADS_MAX + OPS_THREADS_MORE)]; /* also of threads that are ending */
+    atomic_uint busy;                                    /* threads that are at a request */
+    atomic_bool crowded;                                 /* and who calls ops_make_room knows */
+    atomic_bool closed;                                  /* by the kernel */
     atomic_uint_fast64_t opens, hits, refused;
 
     struct invalidator *invalidator;

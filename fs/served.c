@@ -25,6 +25,7 @@ struct served {
     struct lookout *lookout; /* NULL: nothing has on_change */
     struct park *park;
     struct ops *ops;
+    struct loop_timer *room;
 };
 
 static void on_unmounted(void *arg)
@@ -42,6 +43,27 @@ static void post_unmounted(void *arg)
         _exit(0);
 }
 
+static void make_room(void *arg)
+{
+    struct served *served = arg;
+    if (ops_make_room(served->ops))
+        loop_timer_set(served->room, OPS_ROOM_MS);
+}
+
+/* On a thread of ops. What it waits for is no news before OPS_ROOM_MS are over. */
+static void watch_room(void *arg)
+{
+    loop_timer_set(((struct served *)arg)->room, OPS_ROOM_MS);
+}
+
+static void on_crowded(void *arg)
+{
+    struct served *served = arg;
+    struct err err = ERR_INIT;
+    if (!loop_post(served->conf.loop, watch_room, served, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "%s: threads that hang", served->conf.mountpoint);
+}
+
 static bool make_ops(struct served *served, struct err *err)
 {
     const struct served_conf *conf = &served->conf;
@@ -57,8 +79,10 @@ static bool make_ops(struct served *served, struct err *err)
         .pagecache = served->pagecache,
         .lookout = served->lookout,
         .unmounted = post_unmounted,
+        .crowded = on_crowded,
         .arg = served};
-    return ops_new(&ops, &served->ops, err);
+    return loop_timer_new(conf->loop, make_room, served, &served->room, err) &&
+           ops_new(&ops, &served->ops, err);
 }
 
 static bool make_park(struct served *served, struct err *err)
@@ -342,6 +366,7 @@ void served_stop(struct served *served)
 void served_end(struct served *served)
 {
     served_stop(served);
+    loop_timer_clear(served->room);
     handles_free(take_ptr(served->handles));
     pagecache_free(take_ptr(served->pagecache));
     tree_free(take_ptr(served->tree));

@@ -168,7 +168,10 @@ static void on_events_fd(void *arg, uint32_t flags)
 static void on_requests_fd(void *arg, uint32_t flags)
 {
     struct supervisor *self = arg;
-    struct monitor monitor = {self->conf->mounts, self->conf->mount_count, self->conf->witness};
+    struct monitor monitor = {.mounts = self->conf->mounts,
+        .count = self->conf->mount_count,
+        .witness = self->conf->witness,
+        .openers = &self->openers};
     struct err err = ERR_INIT;
     bool closed = false;
     (void)flags;
@@ -240,6 +243,7 @@ static void on_child(void *arg, int signo)
             worker_ended = true;
             worker_status = status;
         } else {
+            openers_reap(&self->openers, pid);
             renewal_reap(self, pid, status);
         }
     }

@@ -5,6 +5,7 @@
 #include "crypt/base/loop.h"
 #include "fs/child.h"
 #include "fs/monitor_wire.h"
+#include "fs/opener.h"
 #include "fs/supervisor.h"
 
 enum phase { STARTING, SERVING, STOPPING, DONE };
@@ -50,6 +51,7 @@ struct supervisor {
     int64_t stop_at_ms;
     struct err failure; /* what FAILED said, or why this ends */
     struct renewal renewal;
+    struct openers openers;
 };
 
 /* supervisor.c */

@@ -443,6 +443,7 @@ bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, stru
     worker->conf = *conf;
     worker->started_ms = loop_now_ms();
     monitor_client_init(&worker->monitor, conf->requests_fd);
+    lanes_use(&worker->monitor.lanes, conf->conf, (int)conf->conf->secrets.open_timeout_ms);
     pthread_mutex_init(&worker->refusals_lock, NULL);
     refusals_init(&worker->refusals);
     if (!health_new(conf->loop, conf->resolver, &worker->health, err) ||

@@ -52,7 +52,7 @@ read_is newest second
 read_is pinned first
 read_is empty ""
 equal "one handshake served all" 1 "$(sealed_stat .handshakes)"
-equal "the worker runs as sealedfs" sealedfs "$(ps -o user:20= -p "$(pgrep -P "$PID_sealedfs" | head -1)" | tr -d ' ')"
+equal "the worker runs as sealedfs" sealedfs "$(ps -o user:20= -p "$(pgrep -P "$PID_sealedfs" -f -- --worker=)" | tr -d ' ')"
 
 # One user's idle connections keep neither root nor another user from the agent.
 python3 - "$SEALED_SOCKET" "$BIN/sealed" <<'PY' || die "the control socket was taken away"

@@ -55,7 +55,7 @@ spawn sealedfs "$BIN/sealedfs" -f --config "$DIR/sealedfs.conf"
 on_exit "umount -l $MNT"
 wait_for 30 "the mount" mountpoint -q "$MNT"
 reload() { timeout 300 "$BIN/sealed" reload >/dev/null; }
-worker() { pgrep -P "$PID_sealedfs"; }
+worker() { pgrep -P "$PID_sealedfs" -f -- --worker=; }
 expires() { date -d "$(xattr "$1" expires)" +%s; }
 
 # -- a reload changes nothing --

@@ -82,7 +82,7 @@ check "in the background, with mount's options and relative paths" "$TESTBIN/sea
 equal "it answers" 300000 "$(cat "$MNT/big" | wc -c)"
 equal "named in the table of mounts by its whole path" "$SRC" "$(findmnt -no SOURCE "$MNT")"
 background=$(pgrep -o -f "sealedfs_fake $relative/src")
-equal "it holds no directory of ours" "/ /" "$(readlink "/proc/$background/cwd") $(readlink "/proc/$(pgrep -P "$background")/cwd")"
+equal "it holds no directory of ours" "/ /" "$(readlink "/proc/$background/cwd") $(readlink "/proc/$(pgrep -P "$background" -f -- --worker=)/cwd")"
 umount "$MNT"
 wait_for 10 "it to end" gone "$background"
 refused "an unknown option" "nonsense" "$TESTBIN/sealedfs_fake" "$SRC" "$MNT" -o nonsense=1

@@ -21,7 +21,7 @@ mount_fake() {
     spawn fs "$TESTBIN/sealedfs_fake" -f -o "log_level=debug,memory=4M,signer_files=$DIR${1:+,$1}" "$SRC" "$MNT"
     wait_for 10 "the mount" serves $((before + 1))
 }
-worker_pid() { pgrep -P "$PID_fs"; }
+worker_pid() { pgrep -P "$PID_fs" -f -- --worker=; } # not the openers
 is_mounted() { grep -q " $MNT fuse.sealedfs " /proc/self/mounts; }
 not_mounted() { ! is_mounted; }
 seal() { printf '%s' "$2" >"$SRC/$1"; } # FILE STRING

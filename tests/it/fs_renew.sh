@@ -126,7 +126,7 @@ equal "asks for the secret anew" "200000 $((before + 1))" "$(cat "$MNT/warm" | w
 check "readers do not notice ${SEALED_UPGRADES:-20} upgrades" python3 "$HERE/fs_kill.py" "$MNT" "$SRC" "$DIR/fs.log" "${SEALED_UPGRADES:-20}" \
     "$BIN/sealed" upgrade --socket "$SOCKET"
 equal "descriptors do not pile up" "" "$([ "$(find "/proc/$PID_fs/fd" | wc -l)" -lt 60 ] || ls -l "/proc/$PID_fs/fd")"
-alone() { [ "$(pgrep -P "$PID_fs" | wc -l)" = 1 ]; }
+alone() { [ "$(worker_pid | wc -l)" = 1 ]; }
 wait_for 10 "the old workers to be gone" alone
 umount "$MNT.bound"
 stop fs

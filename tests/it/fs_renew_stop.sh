@@ -5,7 +5,7 @@
 . "$HERE/fs_lib.sh"
 seal warm 'sealed.5.=2000'
 begun() { [ "$(grep -c 'reload$' "$DIR/fs.log")" -ge "$1" ]; }
-alone() { [ "$(pgrep -P "$PID_fs")" = "$worker" ]; }
+alone() { [ "$(worker_pid)" = "$worker" ]; }
 # A reload that cannot get further: its worker does not come to rest.
 stuck_reload() { # how many there have been then
     worker=$(worker_pid)

@@ -73,7 +73,12 @@ done
 sealedfs /source /sealed -f -o config=/etc/sealedfs.conf >/tmp/sealedfs.log 2>&1 &
 monitor=$!
 wait_for 20 "the mount" grep -q ' /sealed fuse.sealedfs ' /proc/mounts
-worker() { pid=none; read -r pid _ <"/proc/$monitor/task/$monitor/children"; echo "$pid"; }
+worker() { # not the openers
+    for pid in $(cat "/proc/$monitor/task/$monitor/children") none; do
+        ! grep -q -- --worker= "/proc/$pid/cmdline" 2>/dev/null || break
+    done
+    echo "$pid"
+}
 
 for round in first second third; do
     read_is vault "correct horse battery staple"
