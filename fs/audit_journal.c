@@ -38,14 +38,41 @@ static bool put_field(struct buf *out, const char *name, struct bytes value, str
            buf_append(out, value, err) && buf_append_str(out, "\n", err);
 }
 
+/* What somebody may look for: journalctl finds an entry by its fields. MESSAGE has all of them, and more (fs/audit_record.h). */
+static bool put_texts(const struct audit_record *record, struct buf *out, struct err *err)
+{
+    const struct {
+        const char *name, *value;
+    } texts[] = {{"SEALED_ID", record->id}, {"SEALED_PATH", record->path},
+        {"SEALED_CAUSE", record->cause}, {"SEALED_RULE", record->rule}, {"SEALED_EXE", record->exe},
+        {"SEALED_CGROUP", record->cgroup}, {"SEALED_RESOURCE", record->resource},
+        {"SEALED_VERSION", record->version}, {"SEALED_REF", record->ref}};
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        if (*texts[i].value && !put_field(out, texts[i].name, bytes_str(texts[i].value), err))
+            return false;
+    return true;
+}
+
+static bool put_numbers(const struct audit_record *record, struct buf *out, struct err *err)
+{
+    const char *name = record->sys_errno ? strerrorname_np(record->sys_errno) : NULL;
+    return buf_printf(out, err,
+               "SEALED_PID=%d\nSEALED_START=%llu\nSEALED_UID=%u\nSEALED_GID=%u\n"
+               "SEALED_MS=%lld.%03d\n",
+               (int)record->pid, (unsigned long long)record->start_time, (unsigned)record->uid,
+               (unsigned)record->gid, (long long)(record->took_us / 1000),
+               (int)(record->took_us % 1000)) &&
+           (record->sys_errno == 0 ||
+               buf_printf(out, err, "SEALED_ERRNO=%s\n", name ? name : "EIO"));
+}
+
 static bool put_entry(
     const struct audit_record *record, struct bytes line, struct buf *out, struct err *err)
 {
     bool good = record->verdict == AUDIT_ALLOWED;
     return buf_printf(out, err, "PRIORITY=%d\nSYSLOG_IDENTIFIER=sealedfs\nSEALED_AUDIT=%s\n",
                good ? 6 : 4, audit_verdict_name(record->verdict)) &&
-           put_field(out, "SEALED_ID", bytes_str(record->id), err) &&
-           put_field(out, "SEALED_PATH", bytes_str(record->path), err) &&
+           put_texts(record, out, err) && put_numbers(record, out, err) &&
            put_field(out, "MESSAGE", bytes_trim(line), err);
 }
 

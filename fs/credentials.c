@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <libgen.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -17,6 +18,8 @@
 #define SEALED_MAX (2u * 1024 * 1024)
 /* To read the answer, counted from its first byte. */
 #define SEND_MS 30000
+/* For answers that were begun when a successor takes over. */
+#define REST_MS 1000
 /* Plaintext goes through this much locked memory at a time. */
 #define BOUNCE_SIZE 65536
 
@@ -41,6 +44,8 @@ struct credentials {
     struct loop_watch *watch;
     struct request *requests;
     struct secret_bounce bounce;
+    unsigned given[KEEPER_ADOPTED]; /* slots of those that a successor was given */
+    size_t given_count;
 };
 
 static void request_free(struct request *request)
@@ -280,21 +285,11 @@ static bool request_new(
     return true;
 }
 
-static void on_keeper(void *arg, uint32_t events)
+static void accept_request(void *arg, int fd, unsigned slot)
 {
     struct credentials *credentials = arg;
     struct request *request = NULL;
     struct err err = ERR_INIT;
-    unsigned slot;
-    int fd;
-    (void)events;
-    if (!keeper_receive(credentials->keeper_fd, &fd, &slot, &err)) {
-        if (err.code == ERR_BUSY)
-            return;
-        log_err(LOG_LEVEL_ERROR, &err, "credentials");
-        loop_stop(credentials->loop);
-        return;
-    }
     if (!request_new(credentials, fd, slot, &request, &err)) {
         log_err(LOG_LEVEL_ERROR, &err, "credentials");
         if (!keeper_refuse(credentials->keeper_fd, slot, &err))
@@ -305,6 +300,85 @@ static void on_keeper(void *arg, uint32_t events)
     loop_timer_set(request->limit, credentials->conf->secrets.open_timeout_ms + SEND_MS);
     if (!begin(request, &err))
         refuse(request, &err);
+}
+
+static void on_keeper(void *arg, uint32_t events)
+{
+    struct credentials *credentials = arg;
+    struct err err = ERR_INIT;
+    unsigned slot;
+    int fd;
+    (void)events;
+    if (keeper_receive(credentials->keeper_fd, &fd, &slot, &err)) {
+        accept_request(credentials, fd, slot);
+    } else if (err.code != ERR_BUSY) {
+        log_err(LOG_LEVEL_ERROR, &err, "credentials");
+        loop_stop(credentials->loop);
+    }
+}
+
+/* ---- from one worker to the next ---- */
+
+/* True: it has gone, sent to its end or refused. */
+static bool send_rest(struct request *request, int64_t end_ms)
+{
+    struct credentials *credentials = request->credentials;
+    struct pollfd ready = {.fd = request->fd, .events = POLLOUT};
+    for (int64_t left; (left = end_ms - loop_now_ms()) > 0;) {
+        if (poll(&ready, 1, (int)left) <= 0)
+            return false;
+        send_more(request);
+        struct request *at = credentials->requests;
+        while (at && at != request)
+            at = at->next;
+        if (!at)
+            return true;
+    }
+    return false;
+}
+
+void credentials_give(struct credentials *credentials, bool (*give)(void *arg, int fd), void *arg)
+{
+    int64_t end_ms = loop_now_ms() + REST_MS;
+    struct err err = ERR_INIT;
+    if (!keeper_pause(credentials->keeper_fd, accept_request, credentials, &err)) {
+        log_err(LOG_LEVEL_WARNING, &err, "units that wait for credentials are not handed over");
+        return;
+    }
+    credentials->given_count = 0;
+    for (struct request *next, *at = credentials->requests; at; at = next) {
+        next = at->next;
+        if (at->sent > 0)
+            (void)send_rest(at, end_ms);
+        else if (credentials->given_count < ARRAY_LEN(credentials->given) && give(arg, at->fd))
+            credentials->given[credentials->given_count++] = at->slot;
+    }
+}
+
+void credentials_given(struct credentials *credentials, size_t held)
+{
+    struct err err = ERR_INIT;
+    for (size_t i = 0; i < held && i < credentials->given_count; i++)
+        if (!keeper_release(credentials->keeper_fd, credentials->given[i], &err))
+            return; /* then they are refused, as after a death */
+}
+
+void credentials_go_on(struct credentials *credentials)
+{
+    struct err err = ERR_INIT;
+    if (!keeper_resume(credentials->keeper_fd, &err)) {
+        log_err(LOG_LEVEL_ERROR, &err, "credentials");
+        loop_stop(credentials->loop);
+    }
+}
+
+bool credentials_adopt(struct credentials *credentials, int fd)
+{
+    struct err err = ERR_INIT;
+    if (keeper_adopt(credentials->keeper_fd, fd, &err))
+        return true;
+    log_err(LOG_LEVEL_WARNING, &err, "a unit that waits for a credential");
+    return false;
 }
 
 bool credentials_directory(const struct conf_unit_credential *item, char ret_path[PATH_MAX])

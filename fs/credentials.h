@@ -29,5 +29,17 @@ bool credentials_keep(const struct sealedfs_conf *conf, int listen_fd, int *ret_
  * worker's successor has a new one. */
 bool credentials_start(struct loop *loop, const struct sealedfs_conf *conf, int keeper_fd,
     struct resolver *resolver, struct credentials **ret_credentials, struct err *err) MUST_CHECK;
+/* -- from one worker to the next ----------------------------------------------------------------- */
+
+/* In the old one: nothing is accepted any more, and each connection that waits for an answer of which nothing has been sent is given to
+ * `give`, until that is false. An answer that was begun is ended, if its reader reads. */
+void credentials_give(struct credentials *credentials, bool (*give)(void *arg, int fd), void *arg);
+/* The successor holds the first `held` of those: our keeper lets go of them. */
+void credentials_given(struct credentials *credentials, size_t held);
+/* There is none after all. */
+void credentials_go_on(struct credentials *credentials);
+/* In the successor: one of them. False: it is not held. `fd` stays the caller's. */
+bool credentials_adopt(struct credentials *credentials, int fd);
+
 /* NULL is fine. What is not answered yet is refused, by the keeper. */
 void credentials_free(struct credentials *credentials);

@@ -187,20 +187,41 @@ bool handover_give_open(struct handover *handover, const char *mountpoint, uint6
     return !handover->failed;
 }
 
-bool handover_finish(struct handover *handover, struct err *err)
+bool handover_give_credential(struct handover *handover, int fd, struct err *err)
 {
-    struct handover_item item = {.kind = HANDOVER_END};
-    struct err ignored = ERR_INIT;
+    const struct handover_item item = {.kind = HANDOVER_CREDENTIAL};
+    if (handover->failed)
+        return err_set(err, ERR_UNREACH, "the handover has failed already");
+    handover->failed = !send_item(handover->fd, &item, &fd, err);
+    return !handover->failed;
+}
+
+static bool receive_item(int fd, struct handover_item *ret_item, struct err *err)
+{
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
     bool closed = false;
-    if (!handover->failed)
-        (void)!send_item(handover->fd, &item, NULL, &ignored);
-    if (!ipc_receive_within(handover->fd, HANDOVER_MS, &message, &closed, err))
+    if (!ipc_receive_within(fd, HANDOVER_MS, &message, &closed, err))
         return err_wrap(err, "successor");
     if (closed)
         return err_set(err, ERR_UNREACH, "the successor ended before it took over");
-    if (!handover_decode(buf_bytes(&message), &item, err))
+    return handover_decode(buf_bytes(&message), ret_item, err);
+}
+
+bool handover_finish(struct handover *handover, size_t *ret_held, struct err *err)
+{
+    struct handover_item item = {.kind = HANDOVER_END};
+    struct err ignored = ERR_INIT;
+    size_t held = 0;
+    if (!handover->failed)
+        (void)!send_item(handover->fd, &item, NULL, &ignored);
+    if (!receive_item(handover->fd, &item, err))
         return false;
+    if (item.kind == HANDOVER_HELD) {
+        held = item.number;
+        if (!receive_item(handover->fd, &item, err))
+            return false;
+    }
+    *ret_held = held;
     return item.kind == HANDOVER_TAKEN ||
            err_set(err, ERR_FORMAT, "the successor says another thing than TAKEN");
 }
@@ -214,6 +235,7 @@ struct taking {
     struct lease **leases; /* NULL: left out */
     size_t lease_count, lease_room;
     size_t memory; /* locked so far */
+    bool credentials_over;
     struct handover_count count;
 };
 
@@ -251,7 +273,8 @@ static bool next_item(
         return err_set(err, ERR_UNREACH, "the old worker ended before it had handed over");
     if (!handover_decode(buf_bytes(&message), ret_item, err))
         return false;
-    if ((ret_item->kind == HANDOVER_OPEN) != (file >= 0) || fd_count > 1)
+    bool has_file = ret_item->kind == HANDOVER_OPEN || ret_item->kind == HANDOVER_CREDENTIAL;
+    if (has_file != (file >= 0) || fd_count > 1)
         return err_set(err, ERR_FORMAT, "handover with a descriptor missing or too many");
     *ret_file_fd = take_fd(file);
     return true;
@@ -341,6 +364,16 @@ static bool take_key(struct taking *taking, const struct handover_item *item, st
     return true;
 }
 
+/* One that is not held ends the row: those after it are the old worker's as well. */
+static void take_credential(struct taking *taking, int fd)
+{
+    auto_fd int owned = fd;
+    if (!taking->credentials_over && taking->sink->credential(taking->sink->arg, owned))
+        taking->count.held++;
+    else
+        taking->credentials_over = true;
+}
+
 static void take_past(struct taking *taking, const struct handover_item *item)
 {
     const struct cache_past past = {.path = item->path,
@@ -367,8 +400,12 @@ static bool take_item(
     case HANDOVER_PAST:
         take_past(taking, item);
         return true;
+    case HANDOVER_CREDENTIAL:
+        take_credential(taking, file_fd);
+        return true;
     case HANDOVER_END:
         return true;
+    case HANDOVER_HELD:
     case HANDOVER_TAKEN:
         break;
     }
@@ -395,9 +432,12 @@ bool handover_take(
     return done;
 }
 
-bool handover_taken(int fd, struct err *err)
+bool handover_taken(int fd, const struct handover_count *count, struct err *err)
 {
     struct handover_item item = {.kind = HANDOVER_TAKEN};
+    const struct handover_item held = {.kind = HANDOVER_HELD, .number = (uint32_t)count->held};
+    if (count->held > 0 && !send_item(fd, &held, NULL, err))
+        return false;
     if (!send_item(fd, &item, NULL, err))
         return false;
     /* Who is still sending learns that nobody reads. */

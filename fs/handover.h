@@ -11,8 +11,11 @@
  *     KEPT      u32 number, u8 is a name, u64 fresh in ms, u64 limit in ms (both from the start of its age), u32 length, then so many
  *               bytes: the sealed string (or the name)
  *     OPEN      block mount point, u64 fh, u32 number + 1 (0: not a sealed file); a descriptor of the source file beside it
+ *     CREDENTIAL  a connection beside it, on which a unit waits for its credential (fs/credentials.h); last, so that a program that does not know
+ *               this message has had all else
  *     END
- *     TAKEN     the successor's only message. From then on it answers the kernel, and the old worker must not.
+ *     HELD      u32 number: the successor's first message, where there was any CREDENTIAL: so many, from the first on, it holds now
+ *     TAKEN     the successor's last message. From then on it answers the kernel, and the old worker must not.
  *
  * Trust: the successor believes the old worker as far as that could have gone anyway. Whoever held the old one could have
  * answered every open itself; through this door it can plant a plaintext under a path and a string for no longer than one time to live
@@ -41,7 +44,9 @@ enum handover_kind {
     HANDOVER_TAKEN,
     HANDOVER_KEY,
     HANDOVER_PAST,
-    HANDOVER_KIND_MAX = HANDOVER_PAST
+    HANDOVER_CREDENTIAL,
+    HANDOVER_HELD,
+    HANDOVER_KIND_MAX = HANDOVER_HELD
 };
 
 struct handover_item {
@@ -84,9 +89,10 @@ bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_
 /* `lease` NULL: not a sealed file. */
 bool handover_give_open(struct handover *handover, const char *mountpoint, uint64_t fh, int file_fd,
     struct lease *lease, struct err *err) MUST_CHECK;
+bool handover_give_credential(struct handover *handover, int fd, struct err *err) MUST_CHECK;
 /* Says END and waits for TAKEN, also after something could not be given: the successor may have had enough. False: it
- * has not taken over and never will. */
-bool handover_finish(struct handover *handover, struct err *err) MUST_CHECK;
+ * has not taken over and never will. *ret_held: credentials that it holds, from the first on. */
+bool handover_finish(struct handover *handover, size_t *ret_held, struct err *err) MUST_CHECK;
 
 /* -- the successor -------------------------------------------------------------------------------- */
 
@@ -100,17 +106,20 @@ struct handover_sink {
     void (*kept)(void *arg, struct lease *lease, bool is_name, struct bytes text, int64_t fresh_ms,
         int64_t limit_ms); /* `file_fd` is the sink's from here on: of any kind, unchecked. */
     void (*open)(void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease);
+    /* True: it is held from here on, by somebody whom the end of this process does not end. `fd` stays the caller's. */
+    bool (*credential)(void *arg, int fd);
     void *arg;
     size_t memory; /* locked memory for plaintexts, in bytes: what is beyond is left out */
 };
 
 struct handover_count {
     size_t kept, open;
+    size_t held;     /* credentials */
     size_t left_out; /* named a lease that was not taken, for want of memory as a rule */
 };
 
 /* Up to END. A failure (the peer breaks the protocol, is too slow, or is gone) leaves what came until then in the sink. */
 bool handover_take(int fd, const struct handover_sink *sink, struct handover_count *ret_count,
     struct err *err) MUST_CHECK;
-/* Says TAKEN, whatever came before. */
-bool handover_taken(int fd, struct err *err) MUST_CHECK;
+/* Says HELD where there is any, and TAKEN, whatever came before. */
+bool handover_taken(int fd, const struct handover_count *count, struct err *err) MUST_CHECK;

@@ -34,6 +34,9 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
     case HANDOVER_KEY:
         pack_put_u32(&writer, item->length);
         break;
+    case HANDOVER_HELD:
+        pack_put_u32(&writer, item->number);
+        break;
     case HANDOVER_PAST:
         pack_put_block(&writer, bytes_str(item->path));
         pack_put_text(&writer, item->past.version);
@@ -41,6 +44,7 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
         pack_put_u8(&writer, (uint8_t)(item->past.withdrawn | item->past.has_limit << 1));
         pack_put_u64(&writer, (uint64_t)item->past.left_ms);
         break;
+    case HANDOVER_CREDENTIAL:
     case HANDOVER_END:
     case HANDOVER_TAKEN:
         break;
@@ -139,6 +143,8 @@ bool handover_decode(struct bytes message, struct handover_item *ret_item, struc
         get_length(&in, &item);
     else if (kind == HANDOVER_PAST)
         get_past(&in, &item);
+    else if (kind == HANDOVER_HELD)
+        item.number = pack_get_u32(&in);
     if (!pack_finish(&in, "handover", err))
         return false;
     *ret_item = item;

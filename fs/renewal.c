@@ -26,7 +26,6 @@
 #include "crypt/base/json.h"
 #include "crypt/base/log.h"
 #include "fs/binary.h"
-#include "fs/namespace.h"
 #include "fs/state.h"
 #include "fs/supervisor_private.h"
 
@@ -34,7 +33,6 @@
 /* Beside the time that an open may wait: where the kernel cannot send requests again, all that wait end first. */
 #define FREEZE_MS 10000
 #define RELIEF_MS 60000
-#define WORDS_MAX 66
 
 /* -- the outcome ------------------------------------------------------------------------------- */
 
@@ -122,81 +120,6 @@ static void thaw(struct supervisor *self)
     }
 }
 
-/* -- the state --------------------------------------------------------------------------------- */
-
-/* Borrows everything. */
-struct state_room {
-    struct state_mount mounts[STATE_MOUNTS_MAX];
-    struct state_listener listeners[STATE_LISTENERS_MAX];
-    struct state_source sources[STATE_SOURCES_MAX];
-};
-
-static void describe_mounts(
-    const struct mounted *mounts, size_t count, struct state_room *room, struct state *state)
-{
-    for (size_t i = 0; i < count && state->mount_count < STATE_MOUNTS_MAX; i++) {
-        const struct mounted *mounted = &mounts[i];
-        if (!mounted_is_on(mounted))
-            continue;
-        room->mounts[state->mount_count++] = (struct state_mount){mounted->mountpoint,
-            mounted->fuse_fd, mounted->table_fd,
-            mounted->space ? namespace_frame_fd(mounted->space) : -1, mounted->id, mounted->own};
-        if (mounted->space)
-            state->source_count += namespace_sources(mounted->space,
-                room->sources + state->source_count, STATE_SOURCES_MAX - state->source_count);
-    }
-    state->mounts = room->mounts;
-    state->sources = room->sources;
-}
-
-static void describe(const struct supervisor *self, enum state_purpose purpose,
-    struct state_room *room, struct state *state)
-{
-    const struct supervisor_conf *conf = self->conf;
-    state_init(state);
-    state->purpose = purpose;
-    state->program = conf->program;
-    state->asker_fd = self->renewal.asker_fd;
-    describe_mounts(conf->mounts, conf->mount_count, room, state);
-    describe_mounts(conf->leaving, conf->leaving_count, room, state);
-    for (size_t i = 0; i < LISTENER_COUNT; i++)
-        if (conf->listeners[i].fd >= 0)
-            room->listeners[state->listener_count++] = conf->listeners[i];
-    for (size_t i = 0; i < conf->leaving_listener_count; i++)
-        if (conf->leaving_listeners[i].fd >= 0 && state->listener_count < STATE_LISTENERS_MAX)
-            room->listeners[state->listener_count++] = conf->leaving_listeners[i];
-    state->listeners = room->listeners;
-}
-
-static void add_worker(const struct child *worker, struct state *state)
-{
-    state->worker = worker->pid;
-    state->requests_fd = worker->requests;
-    state->events_fd = worker->events;
-}
-
-/* Returns only when it cannot be done. */
-static bool execute(char *const *words, int program_fd, const struct state *state, struct err *err)
-{
-    char word[32];
-    char *argv[WORDS_MAX] = {words[0], word};
-    size_t count = 2;
-    auto_fd int fd = -1;
-    for (char *const *next = words + 1; *next && count < WORDS_MAX - 1; next++)
-        argv[count++] = *next;
-    if (!state_save(state, &fd, err))
-        return false;
-    snprintf(word, sizeof word, "--resume=%d", fd);
-    if (fcntl(fd, F_SETFD, 0) < 0)
-        return err_set_errno(err, ERR_INTERNAL, "descriptor of the state");
-    if (!state_keep_open(state, true, err))
-        return false;
-    (void)!binary_exec(program_fd, argv, err);
-    struct err ignored = ERR_INIT;
-    (void)!state_keep_open(state, false, &ignored);
-    return false;
-}
-
 /* -- 1 and 2: the trial ------------------------------------------------------------------------ */
 
 static void refuse_trial(struct supervisor *self, const struct err *refusal)
@@ -234,12 +157,12 @@ static void become_trial(const struct supervisor *self, int said_fd)
     struct err err = ERR_INIT;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    describe(self, STATE_TRIAL, &room, &state);
-    add_worker(&self->worker, &state);
+    renewal_describe(self, STATE_TRIAL, &room, &state);
+    renewal_add_worker(&self->worker, &state);
     state.asker_fd = -1;
     state.conf_fd = self->renewal.conf_fd;
     if (dup2(said_fd, 1) == 1 && dup2(said_fd, 2) == 2)
-        (void)!execute(self->conf->argv, self->renewal.program_fd, &state, &err);
+        (void)!renewal_execute(self->conf->argv, self->renewal.program_fd, &state, &err);
     fprintf(stderr, "%s\n", err.message);
     _exit(127);
 }
@@ -408,15 +331,16 @@ void renewal_frozen(struct supervisor *self)
     struct err err = ERR_INIT;
     if (renewal->step != RENEWAL_FREEZE)
         return;
-    describe(self, STATE_FORWARD, &room, &state);
-    add_worker(&self->worker, &state);
+    renewal_describe(self, STATE_FORWARD, &room, &state);
+    renewal_add_worker(&self->worker, &state);
     state.discard = renewal->discard;
     raise_later(renewal);
     state.conf_fd = renewal->conf_fd;
     state.back_conf_fd = self->conf->conf_fd;
+    renewal_rest(self);
     if (binary_self(&renewal->back_program_fd, &err)) {
         state.back_program_fd = renewal->back_program_fd;
-        (void)!execute(self->conf->argv, renewal->program_fd, &state, &err);
+        (void)!renewal_execute(self->conf->argv, renewal->program_fd, &state, &err);
     }
     thaw(self);
     end(self, &err);
@@ -429,12 +353,13 @@ static void go_back(struct supervisor *self, const struct err *refusal)
     struct renewal *renewal = &self->renewal;
     struct state state;
     struct err err = ERR_INIT;
-    describe(self, STATE_BACK, &room, &state);
-    add_worker(&renewal->old, &state);
+    renewal_describe(self, STATE_BACK, &room, &state);
+    renewal_add_worker(&renewal->old, &state);
     state.conf_fd = renewal->back_conf_fd;
     state.refusal = *refusal;
     raise_later(renewal);
-    (void)!execute(self->conf->argv, renewal->back_program_fd, &state, &err);
+    renewal_rest(self);
+    (void)!renewal_execute(self->conf->argv, renewal->back_program_fd, &state, &err);
     log_err(LOG_LEVEL_ERROR, &err, "cannot go back to the old program");
 }
 
@@ -449,7 +374,7 @@ void renewal_give_back(int state_fd, char *const *words, const struct err *refus
     state.conf_fd = state.back_conf_fd;
     state.back_program_fd = state.back_conf_fd = -1;
     state.refusal = *refusal;
-    (void)!execute(words, program_fd, &state, &err);
+    (void)!renewal_execute(words, program_fd, &state, &err);
     log_err(LOG_LEVEL_ERROR, &err, "cannot go back to the old program");
 }
 

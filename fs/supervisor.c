@@ -399,6 +399,8 @@ bool supervisor_run(const struct supervisor_conf *conf, struct err *err)
     for (size_t i = 0; i < conf->leaving_count; i++)
         (void)!mounted_end(&conf->leaving[i], true, &ignored);
     end_worker(&self);
+    if (conf->witness)
+        (void)witness_rest(conf->witness, STOP_ANSWER_MS);
     renewal_done(&self);
     loop_free(self.loop);
     return done;

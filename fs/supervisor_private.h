@@ -78,3 +78,22 @@ void renewal_ready(struct supervisor *self);
 void renewal_reap(struct supervisor *self, pid_t pid, int status);
 /* The worker ended. If it was a new one and the old one is there, this does not return: the old program goes on. */
 void renewal_worker_died(struct supervisor *self, const char *why);
+
+/* -- renewal_exec.c: from this program to the next ---------------------------------------------------- */
+
+/* Borrows everything. */
+struct state_room {
+    struct state_mount mounts[STATE_MOUNTS_MAX];
+    struct state_listener listeners[STATE_LISTENERS_MAX];
+    struct state_source sources[STATE_SOURCES_MAX];
+};
+
+/* What is there, but for the worker. */
+void renewal_describe(const struct supervisor *self, enum state_purpose purpose,
+    struct state_room *room, struct state *state);
+void renewal_add_worker(const struct child *worker, struct state *state);
+/* Threads end with the program that they run in: what they were sent is written first. */
+void renewal_rest(const struct supervisor *self);
+/* Returns only when it cannot be done. */
+bool renewal_execute(char *const *words, int program_fd, const struct state *state, struct err *err)
+    MUST_CHECK;

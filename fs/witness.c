@@ -3,8 +3,8 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/log.h"
@@ -24,8 +24,11 @@ struct witness {
     bool required;
     const char *journal;
     struct exe_digests *digests;
-    atomic_uint lanes;
-    pthread_mutex_t lock; /* protects what follows */
+    pthread_mutex_t lanes_lock; /* protects the next three */
+    pthread_cond_t lane_gone;
+    unsigned lane_count;
+    struct lane *lanes[WITNESS_LANES_MAX]; /* NULL: free */
+    pthread_mutex_t lock;                  /* protects what follows */
     struct audit_file *file;
     int journal_fd;
     uint64_t lost;
@@ -154,6 +157,37 @@ static bool serve_one(struct lane *lane, bool *ret_closed, struct err *err)
                    answer_request(lane, &request, err)));
 }
 
+/* False: there are too many. */
+static bool lane_enlist(struct lane *lane)
+{
+    struct witness *witness = lane->witness;
+    bool done = false;
+    pthread_mutex_lock(&witness->lanes_lock);
+    for (size_t i = 0; !done && i < WITNESS_LANES_MAX; i++)
+        if (!witness->lanes[i]) {
+            witness->lanes[i] = lane;
+            witness->lane_count++;
+            done = true;
+        }
+    pthread_mutex_unlock(&witness->lanes_lock);
+    return done;
+}
+
+static void lane_end(struct lane *lane)
+{
+    struct witness *witness = lane->witness;
+    pthread_mutex_lock(&witness->lanes_lock);
+    for (size_t i = 0; i < WITNESS_LANES_MAX; i++)
+        if (witness->lanes[i] == lane) {
+            witness->lanes[i] = NULL;
+            witness->lane_count--;
+        }
+    close(lane->fd); /* under the lock: witness_rest must not find another's */
+    pthread_cond_signal(&witness->lane_gone);
+    pthread_mutex_unlock(&witness->lanes_lock);
+    free(lane);
+}
+
 static void *lane_main(void *arg)
 {
     struct lane *lane = arg;
@@ -163,24 +197,28 @@ static void *lane_main(void *arg)
         ;
     if (!closed && err.code != ERR_UNREACH)
         log_err(LOG_LEVEL_ERROR, &err, "the worker breaks the witness's protocol");
-    close(lane->fd);
-    atomic_fetch_sub(&lane->witness->lanes, 1);
-    free(lane);
+    lane_end(lane);
     return NULL;
 }
 
 /* -- life --------------------------------------------------------------------------------------- */
 
+/* Takes `fd`. */
 static bool start_lane(struct witness *witness, int fd, struct err *err)
 {
     struct lane *lane = calloc(1, sizeof *lane);
-    if (!lane)
+    if (!lane) {
+        close(fd);
         return err_nomem(err);
+    }
     lane->witness = witness;
     lane->fd = fd;
-    if (thread_start(lane_main, lane, err))
+    bool enlisted = lane_enlist(lane);
+    if (!enlisted)
+        err_set(err, ERR_BUSY, "the witness has %d lanes already", WITNESS_LANES_MAX);
+    if (enlisted && thread_start(lane_main, lane, err))
         return true;
-    free(lane);
+    lane_end(lane);
     return false;
 }
 
@@ -188,21 +226,33 @@ bool witness_lane(struct witness *witness, int *ret_fd, struct err *err)
 {
     int ends[2];
     const int bytes = QUEUE_BYTES;
-    if (atomic_load(&witness->lanes) >= WITNESS_LANES_MAX)
-        return err_set(err, ERR_BUSY, "the witness has %d lanes already", WITNESS_LANES_MAX);
     if (!ipc_pair(ends, err))
         return false;
     auto_fd int ours = ends[0], theirs = ends[1];
     if (setsockopt(theirs, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof bytes) < 0)
         (void)setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes);
-    atomic_fetch_add(&witness->lanes, 1);
-    if (!start_lane(witness, ours, err)) {
-        atomic_fetch_sub(&witness->lanes, 1);
+    if (!start_lane(witness, take_fd(ours), err))
         return false;
-    }
-    (void)take_fd(ours);
     *ret_fd = take_fd(theirs);
     return true;
+}
+
+unsigned witness_rest(struct witness *witness, int wait_ms)
+{
+    struct timespec end;
+    int failed = 0;
+    clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += wait_ms / 1000;
+    pthread_mutex_lock(&witness->lanes_lock);
+    for (size_t i = 0; i < WITNESS_LANES_MAX; i++)
+        if (witness->lanes[i])
+            (void)shutdown(witness->lanes[i]->fd, SHUT_RD);
+    while (witness->lane_count > 0 && failed == 0)
+        failed = pthread_cond_clockwait(
+            &witness->lane_gone, &witness->lanes_lock, CLOCK_MONOTONIC, &end);
+    unsigned left = witness->lane_count;
+    pthread_mutex_unlock(&witness->lanes_lock);
+    return left;
 }
 
 static bool open_journal(struct witness *witness, const char *path, struct err *err)
@@ -269,6 +319,8 @@ bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, 
     witness->required = conf->required;
     witness->journal_fd = -1;
     pthread_mutex_init(&witness->lock, NULL);
+    pthread_mutex_init(&witness->lanes_lock, NULL);
+    pthread_cond_init(&witness->lane_gone, NULL);
     if (open_file(witness, conf, err) && open_journal(witness, conf->journal, err) &&
         caller_proc_check(err) && exe_digests_new(&witness->digests, err)) {
         *ret_witness = witness;

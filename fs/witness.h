@@ -34,6 +34,9 @@ bool witness_check(const struct witness_conf *conf, struct err *err) MUST_CHECK;
 /* Opens the sinks. */
 bool witness_new(const struct witness_conf *conf, struct witness **ret_witness, struct err *err)
     MUST_CHECK;
+/* No lane takes anything any more (who sends on one learns it, and asks for another); what was sent before is done, within `wait_ms`. Returns how
+ * many lanes are still at it then. Before the process executes another program or ends: its threads do not survive that. */
+unsigned witness_rest(struct witness *witness, int wait_ms);
 /* One more lane: *ret_fd is the worker's end, blocking. ERR_BUSY when there are too many. Call with all signals of the process
  * blocked that its loop wants: the new thread inherits that. */
 bool witness_lane(struct witness *witness, int *ret_fd, struct err *err) MUST_CHECK;

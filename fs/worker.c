@@ -409,6 +409,11 @@ bool worker_start(struct worker *worker, struct err *err)
     return true;
 }
 
+void worker_set_credentials(struct worker *worker, struct credentials *credentials)
+{
+    worker->credentials = credentials;
+}
+
 bool worker_has_mounts(const struct worker *worker)
 {
     return worker->conf.mount_count > 0;

@@ -70,6 +70,8 @@ bool worker_ask_renewal(
 
 /* -- for fs/sealedfs.c --------------------------------------------------------------------------- */
 
+struct credentials;
+
 struct worker_conf {
     struct loop *loop;
     struct resolver *resolver;
@@ -82,6 +84,8 @@ struct worker_conf {
 
 bool worker_new(const struct worker_conf *conf, struct worker **ret_worker, struct err *err)
     MUST_CHECK;
+/* Before worker_start: who gives credentials to units, borrowed; a successor is given those who wait there. */
+void worker_set_credentials(struct worker *worker, struct credentials *credentials);
 /* After privilege is dropped: takes the mount over, starts the threads. */
 bool worker_start(struct worker *worker, struct err *err) MUST_CHECK;
 /* Tells the monitor that the mount answers, and from now on obeys it. */

@@ -130,9 +130,10 @@ static bool serve(const struct worker_process *process, struct err *err)
         (control >= 0 && !process->control_serve(loop, conf, control, resolver, worker, err)) ||
         (scrape >= 0 && !pages_start(scrape, loop, worker, resolver, err)))
         return false;
-    struct credentials *credentials;
+    struct credentials *credentials = NULL;
     if (keeper >= 0 && !credentials_start(loop, conf, keeper, resolver, &credentials, err))
         return false;
+    worker_set_credentials(worker, credentials);
     raise_descriptors();
     if (!drop_privilege(process, err) || !leave_files(conf, err) || /* before there are threads */
         !worker_start(worker, err) || !sandbox_seccomp(worker_syscalls, err) ||

@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "fs/child.h"
+#include "fs/credentials.h"
 #include "fs/gate.h"
 #include "fs/health.h"
 #include "fs/monitor_client.h"
@@ -28,6 +29,7 @@ struct worker {
     struct refusals refusals;
     struct health *health;
     struct gate *gate;
+    struct credentials *credentials; /* NULL: none are given */
 };
 
 bool worker_tell(const struct worker *worker, enum monitor_event_kind kind, size_t mount,

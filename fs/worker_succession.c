@@ -73,11 +73,17 @@ static void take_open(
     close(file_fd); /* of a mount that there is no more */
 }
 
+static bool take_credential(void *arg, int fd)
+{
+    struct worker *worker = arg;
+    return worker->credentials && credentials_adopt(worker->credentials, fd);
+}
+
 /* From here on it is this worker that answers the kernel. What the old one could not give is fetched anew. */
 bool worker_relieve(struct worker *worker, struct err *err)
 {
     const struct handover_sink sink = {take_key, take_past, take_lease, take_kept, take_open,
-        worker, 2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
+        take_credential, worker, 2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
     auto_fd int fd = take_fd(worker->conf.predecessor_fd);
     struct handover_count count = {0};
     struct err why = ERR_INIT;
@@ -91,7 +97,7 @@ bool worker_relieve(struct worker *worker, struct err *err)
             "%zu plaintexts and open files are not taken over: they need more locked memory "
             "than [secrets] memory allows; they are fetched anew",
             count.left_out);
-    return handover_taken(fd, err);
+    return handover_taken(fd, &count, err);
 }
 
 struct giving {
@@ -114,6 +120,12 @@ static void give_past(void *arg, const struct cache_past *past)
     giving->failed = giving->failed || !handover_give_past(giving->handover, past, giving->err);
 }
 
+static bool give_credential(void *arg, int fd)
+{
+    struct giving *giving = arg;
+    return handover_give_credential(giving->handover, fd, giving->err);
+}
+
 static bool give_all(struct worker *worker, struct handover *handover, struct err *err)
 {
     struct giving giving = {handover, err, false};
@@ -127,6 +139,8 @@ static bool give_all(struct worker *worker, struct handover *handover, struct er
         if (worker->mounts[i] && !served_give(worker->mounts[i], handover, err))
             return false;
     cache_each(custody_cache(worker->custody), give_kept, &giving);
+    if (!giving.failed && worker->credentials)
+        credentials_give(worker->credentials, give_credential, &giving);
     return !giving.failed;
 }
 
@@ -138,8 +152,14 @@ void worker_be_relieved(struct worker *worker, int fd)
     if (handover_new(fd, &handover, &err)) {
         if (!give_all(worker, handover, &why))
             log_err(LOG_LEVEL_WARNING, &why, "not all is handed over");
-        if (handover_finish(handover, &err))
+        size_t held;
+        if (handover_finish(handover, &held, &err)) {
+            if (worker->credentials)
+                credentials_given(worker->credentials, held);
             _exit(0); /* no destructor: what is in flight is the successor's now */
+        }
+        if (worker->credentials)
+            credentials_go_on(worker->credentials);
     }
     log_err(LOG_LEVEL_WARNING, &err, "no successor takes over");
 }

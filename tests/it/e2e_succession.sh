@@ -68,7 +68,9 @@ stamps=$(cat "$DIR/changed/told" "$DIR/changed/kept")
 check "reload" reload
 equal "still fresh" fresh "$(xattr long/one status)"
 equal "the version is the same" "$version" "$(xattr long/one version)"
-check "and its end" test $(($(expires long/one) - end)) -le 1 -a $(($(expires long/one) - end)) -ge -1
+later=$(($(expires long/one) - end))
+# An age is told while it goes over, which takes 20 seconds at most (fs/handover.h), on a busy machine one or two.
+check "and its end" test $later -le 21 -a $later -ge -1
 read_is long/one "one at first"
 equal "nobody was asked for it again" 1 "$(grep -c 'released team/secret/one ' "$DIR/kbs.log")"
 read_is kept/kept "kept at first"

@@ -28,6 +28,9 @@ resource = kbs:///fake/0/one
 [credential:soon]
 unit = web.service
 resource = kbs:///fake/200/soon
+[credential:slow]
+unit = web.service
+resource = kbs:///fake/2000/slow
 CONF
 mount_fake "config=$DIR/conf"
 ask() { timeout 60 python3 "$HERE/credentials.py" "$DIR/credentials.sock" "$@"; }
@@ -65,9 +68,35 @@ done
 for i in 1 2; do pid=asker$i; wait "${!pid}" || true; done
 equal "each open has its record, none has two" "$total" "$(python3 "$HERE/fs_access.py" count "$LOG" /warm)"
 check "over files that were put aside meanwhile" test -s "$LOG.2"
-equal "a credential is given whole or not at all" "" "$(cat "$DIR"/answers? | grep -vxE 'content:soon|refused|error: Connection reset by peer' | sort | uniq -c)"
+equal "each unit that asked meanwhile has its credential" "" "$(cat "$DIR"/answers? | grep -vx content:soon | sort | uniq -c)"
 equal "afterwards it is given" "content:one content:soon" "$(ask web.service first) $(ask web.service soon)"
 equal "on the sockets that were bound at the start" "$before" "$(bound)"
+
+# -- a unit that waits while all this happens, and one whose successor comes to nothing
+ask web.service slow >"$DIR/slow" & slow=$!
+asks() { [ "$(grep -c '^resolve kbs:///fake/2000/slow' "$DIR/fs.log")" -ge "$1" ]; }
+wait_for 10 "it to wait" asks 1
+check "a reload meanwhile" sealed_ask reload
+wait_for 10 "the next worker to ask for it" asks 2
+wait "$slow"
+equal "it has what it waited for" content:slow "$(cat "$DIR/slow")"
+
+# -- best effort: what was recorded is written, too, before the monitor executes the next program
+sed -i 's/^policy = required/policy = best-effort/' "$DIR/conf"
+check "a reload to best effort" sealed_ask reload
+rm "$DIR/stop"
+for i in 1 2; do read_on >"$DIR/opened$i" 2>"$DIR/reader$i.log" & eval "reader$i=$!"; done
+for how in upgrade reload upgrade; do check "$how" sealed_ask "$how"; done
+: >"$DIR/stop"
+more=0
+for i in 1 2; do
+    pid=reader$i
+    wait "${!pid}" || die "reader $i: $(cat "$DIR/reader$i.log")"
+    more=$((more + $(cat "$DIR/opened$i")))
+done
+all() { [ "$(python3 "$HERE/fs_access.py" count "$LOG" /warm)" -eq $((total + more)) ]; }
+wait_for 10 "each open to be recorded ($total before, $more now)" all
+pass "each open under upgrades has its record"
 
 # -- sockets that a configuration does not have any more
 cp "$DIR/conf" "$DIR/conf.all"

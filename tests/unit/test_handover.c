@@ -95,9 +95,20 @@ static void on_open(
     note("open %s %llx %zd;", mountpoint, (unsigned long long)fh, lease ? (ssize_t)lease->len : -1);
 }
 
+/* The first one is held, no more. */
+static bool on_credential(void *arg, int fd)
+{
+    struct stat st;
+    (void)arg;
+    assert_int_equal(fstat(fd, &st), 0);
+    note("credential;");
+    return strstr(seen, "credential;credential;") == NULL;
+}
+
 static bool take(size_t memory, struct handover_count *ret_count, struct err *err)
 {
-    const struct handover_sink sink = {on_key, on_past, on_lease, on_kept, on_open, NULL, memory};
+    const struct handover_sink sink = {
+        on_key, on_past, on_lease, on_kept, on_open, on_credential, NULL, memory};
     return handover_take(ends[1], &sink, ret_count, err);
 }
 
@@ -136,7 +147,8 @@ static void *give_all(void *arg)
             handover_give_open(handover, "/m", 0x1000003, file, gone, &err) &&
             handover_give_kept(handover, gone, false, bytes_str("sealed.g"), 1, 1, &err) &&
             handover_give_kept(handover, empty, true, bytes_str(""), -5, 7, &err);
-    *done = handover_finish(handover, &err) && *done;
+    size_t held;
+    *done = handover_finish(handover, &held, &err) && held == 0 && *done;
     return NULL;
 }
 
@@ -149,7 +161,7 @@ static void test_everything(void **state)
     (void)state;
     pthread_create(&thread, NULL, give_all, &done);
     assert_done(take(1 << 20, &count, &err), &err);
-    assert_done(handover_taken(ends[1], &err), &err);
+    assert_done(handover_taken(ends[1], &(struct handover_count){0}, &err), &err);
     pthread_join(thread, NULL);
     assert_true(done);
     assert_string_equal(seen,
@@ -169,7 +181,7 @@ static void test_no_memory_for_plaintexts(void **state)
     (void)state;
     pthread_create(&thread, NULL, give_all, &done);
     assert_done(take(1, &count, &err), &err);
-    assert_done(handover_taken(ends[1], &err), &err);
+    assert_done(handover_taken(ends[1], &(struct handover_count){0}, &err), &err);
     pthread_join(thread, NULL);
     assert_true(done);
     assert_string_equal(seen, SEEN_FIRST "open /m 1000002 -1;");
@@ -196,12 +208,44 @@ static void test_successor_has_enough(void **state)
     auto_lease *large = lease_of("/m/large", SECRET_SIZE_MAX, "x");
     (void)state;
     assert_done(handover_new(ends[0], &handover, &err), &err);
-    assert_done(handover_taken(ends[1], &err), &err);
+    assert_done(handover_taken(ends[1], &(struct handover_count){0}, &err), &err);
     assert_refused(handover_give_kept(handover, large, false, bytes_str("x"), 1, 1, &err), &err,
         ERR_UNREACH, "gone");
     assert_refused(handover_give_kept(handover, large, false, bytes_str("x"), 1, 1, &err), &err,
         ERR_UNREACH, "failed already");
-    assert_done(handover_finish(handover, &err), &err);
+    size_t held;
+    assert_done(handover_finish(handover, &held, &err), &err);
+}
+
+static void *give_credentials(void *arg)
+{
+    AUTO(handover_free) struct handover *handover = NULL;
+    struct err err = ERR_INIT;
+    auto_fd int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    bool done = handover_new(ends[0], &handover, &err);
+    for (int i = 0; done && i < 4; i++)
+        done = handover_give_credential(handover, file, &err);
+    size_t held = SIZE_MAX;
+    done = done && handover_finish(handover, &held, &err);
+    *(size_t *)arg = done ? held : SIZE_MAX;
+    return NULL;
+}
+
+/* What is not held stays the old worker's, and so does what comes after it, or the two would count differently. */
+static void test_credentials_are_counted(void **state)
+{
+    pthread_t thread;
+    size_t held = 0;
+    struct handover_count count;
+    struct err err = ERR_INIT;
+    (void)state;
+    pthread_create(&thread, NULL, give_credentials, &held);
+    assert_done(take(1 << 20, &count, &err), &err);
+    assert_int_equal(count.held, 1);
+    assert_done(handover_taken(ends[1], &count, &err), &err);
+    pthread_join(thread, NULL);
+    assert_int_equal(held, 1);
+    assert_string_equal(seen, "credential;credential;");
 }
 
 static void send_raw(struct bytes message, const int *fds, size_t fd_count)
@@ -270,6 +314,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_everything, start, end),
+        cmocka_unit_test_setup_teardown(test_credentials_are_counted, start, end),
         cmocka_unit_test_setup_teardown(test_no_memory_for_plaintexts, start, end),
         cmocka_unit_test_setup_teardown(test_successor_dies, start, end),
         cmocka_unit_test_setup_teardown(test_successor_has_enough, start, end),

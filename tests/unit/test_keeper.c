@@ -150,6 +150,72 @@ static void all_get_their_turn(void **state)
         assert_int_equal(length_of(from[i]), 1);
 }
 
+static void take_answerer(void *arg, int fd, unsigned slot)
+{
+    int *taken = arg;
+    (void)slot;
+    assert_true(fd >= 0);
+    close(fd);
+    ++*taken;
+}
+
+/* Paused, it accepts nobody, and who came before is told of first; resumed, those who waited have their turn. */
+static void a_pause_holds_newcomers_back(void **state)
+{
+    struct stage *stage = *state;
+    struct err err = ERR_INIT;
+    int taken = 0;
+    unsigned slot;
+    int early = reader(stage), first = answerer(stage, &slot);
+    assert_done(keeper_pause(stage->keeper, take_answerer, &taken, &err), &err);
+    assert_int_equal(taken, 0);
+    int late = reader(stage);
+    struct pollfd quiet = {.fd = stage->keeper, .events = POLLIN};
+    assert_int_equal(poll(&quiet, 1, 50), 0);
+    assert_done(keeper_resume(stage->keeper, &err), &err);
+    int second = answerer(stage, &slot);
+    assert_true(second >= 0);
+    close(first);
+    close(second);
+    close(early);
+    close(late);
+}
+
+/* What two keepers hold ends when both have let go; what the adopter holds is refused when its worker goes. */
+static void another_keeper_takes_over(void **state)
+{
+    struct stage *stage = *state;
+    struct err err = ERR_INIT;
+    int taken = 0, next;
+    unsigned slot, new_slot;
+    int from = reader(stage), to = answerer(stage, &slot);
+    int lost = reader(stage), lost_to = answerer(stage, &new_slot);
+    auto_fd int listening = -1;
+    char path[80];
+    snprintf(path, sizeof path, "%s.next", stage->path);
+    assert_done(ipc_listen_stream(path, 0600, &listening, &err), &err);
+    assert_done(keeper_start("nobody", listening, &next, &err), &err);
+    assert_done(keeper_pause(stage->keeper, take_answerer, &taken, &err), &err);
+    assert_done(keeper_adopt(next, to, &err), &err);
+    assert_done(keeper_adopt(next, lost_to, &err), &err);
+    close(to);
+    close(lost_to);
+    assert_done(keeper_release(stage->keeper, slot, &err), &err);
+    assert_done(keeper_release(stage->keeper, new_slot, &err), &err);
+    assert_done(keeper_receive(next, &to, &new_slot, &err), &err);
+    assert_true(new_slot >= KEEPER_SLOTS);
+    struct pollfd quiet = {.fd = from, .events = POLLIN};
+    assert_int_equal(poll(&quiet, 1, 50), 0);
+    assert_int_equal(write(to, "secret", 6), 6);
+    assert_int_equal(shutdown(to, SHUT_WR), 0);
+    assert_done(keeper_release(next, new_slot, &err), &err);
+    close(to);
+    assert_int_equal(length_of(from), 6);
+    close(next);
+    assert_int_equal(length_of(lost), KEEPER_REFUSAL_SIZE);
+    unlink(path);
+}
+
 static void it_ends_when_nobody_needs_it(void **state)
 {
     struct stage *stage = *state;
@@ -176,6 +242,8 @@ int main(void)
         stage_test(a_worker_that_goes_leaves_refusals),
         stage_test(a_reader_who_does_not_read_stops_nobody),
         stage_test(all_get_their_turn),
+        stage_test(a_pause_holds_newcomers_back),
+        stage_test(another_keeper_takes_over),
         stage_test(it_ends_when_nobody_needs_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -90,7 +90,7 @@ static void test_event(void **state)
 static const struct bad_input requests[] = {
     {"version-2.bin", ERR_FORMAT, "version 2"},
     {"operation-0.bin", ERR_FORMAT, "operation 0"},
-    {"operation-4.bin", ERR_FORMAT, "operation 4"},
+    {"operation-5.bin", ERR_FORMAT, "operation 5"},
     {"path-absolute.bin", ERR_FORMAT, "leaves the source"},
     {"path-dotdot.bin", ERR_FORMAT, "leaves the source"},
     {"path-dotdot-inside.bin", ERR_FORMAT, "leaves the source"},

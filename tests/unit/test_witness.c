@@ -357,6 +357,43 @@ static void test_lanes(void **state)
     close(fd);
 }
 
+/* What was sent is written when it rests, however much; a client goes on, on a new lane. */
+static void test_rest_loses_nothing(void **state)
+{
+    enum { MANY = 3000 };
+    char line[4096];
+    int count = 0;
+    struct err err = ERR_INIT;
+    struct audit_record record = {.time_us = 1,
+        .pid = 1,
+        .id = "o-1",
+        .cause = "",
+        .rule = "",
+        .cgroup = "",
+        .exe = "",
+        .path = "/rest",
+        .resource = "",
+        .version = "",
+        .ref = ""};
+    (void)state;
+    uint64_t lost = witness_lost(&client);
+    for (int i = 0; i < MANY; i++)
+        witness_record_soon(&client, &record);
+    assert_int_equal(witness_rest(witness, WAIT_MS), 0);
+    assert_int_equal(witness_lost(&client), lost);
+    FILE *file = fopen(log_path, "r");
+    assert_non_null(file);
+    while (fgets(line, sizeof line, file))
+        count += strstr(line, "\"path\":\"/rest\"") != NULL;
+    assert_int_equal(count, MANY);
+    assert_done(witness_record(&client, &record, WAIT_MS, &err), &err);
+    clearerr(file);
+    while (fgets(line, sizeof line, file))
+        count += strstr(line, "\"path\":\"/rest\"") != NULL;
+    assert_int_equal(count, MANY + 1);
+    fclose(file);
+}
+
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
@@ -369,6 +406,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(test_mute),
         cmocka_unit_test(test_reconnects),
         cmocka_unit_test(test_lanes),
+        cmocka_unit_test(test_rest_loses_nothing),
     };
     (void)argv;
     if (argc > 1) /* the child by which fs/exec_watch.c proves its notices */

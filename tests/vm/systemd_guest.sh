@@ -45,6 +45,18 @@ equal "its catalogue has owners" "reader 400" "$(stat -c '%U %a' /srv/secrets/ca
 equal "and reads" "correct horse battery staple" "$(cat /srv/secrets/catalogue/password)"
 equal "and that of fstab" "correct horse battery staple" "$(cat /mnt/password)"
 
+# The audit is in the journal, by its fields, and a restart of journald loses none of what follows.
+records() { journalctl -q --no-pager -o cat "$@" | wc -l; }
+recorded() { [ "$(records "$@")" -ge 1 ]; }
+wait_for 120 "the record of an open" recorded SEALED_AUDIT=allowed SEALED_PATH=/srv/secrets/password SEALED_UID=0 _SYSTEMD_UNIT=sealedfs.service
+if cat /srv/secrets/catalogue/denied 2>/dev/null; then die "a rule let root in"; fi
+wait_for 120 "the record of a refusal" recorded SEALED_AUDIT=refused SEALED_PATH=/srv/secrets/catalogue/denied SEALED_CAUSE=rule SEALED_ERRNO=EACCES
+check "journald is restarted" systemctl restart systemd-journald
+equal "a read goes on" "correct horse battery staple" "$(cat /srv/secrets/catalogue/password)"
+again() { [ "$(records SEALED_AUDIT=allowed SEALED_PATH=/srv/secrets/catalogue/password)" -ge 2 ]; }
+wait_for 120 "its record" again
+say "ok: the audit is in the journal"
+
 check "the premise: a server that answers with nothing" systemctl start premise.socket
 check "starts the unit" systemctl start premise-reader
 equal "with an empty credential" 0 "$(cat /run/out/premise)"
