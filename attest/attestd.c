@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include "attest/boot_log.h"
 #include "attest/service.h"
 #include "crypt/base/cli.h"
 #include "crypt/base/file.h"
@@ -114,13 +115,27 @@ static void on_stop(void *arg, int signo)
     loop_stop(arg);
 }
 
-static bool serve(const struct attestd_conf *conf, struct err *err)
+/* Evidence is good without it. */
+static void read_boot_log(struct attester_conf *conf, struct buf *log)
+{
+    struct err err = ERR_INIT;
+    if (!boot_log_read(conf->event_log, log, &err) && err.code == ERR_NOTFOUND)
+        log_info("no event log at %s: key brokers can name PCRs, but not what changed them",
+            conf->event_log);
+    else if (err.code != ERR_OK)
+        log_err(LOG_LEVEL_WARNING, &err, "evidence goes without it");
+    conf->boot_log = buf_bytes(log);
+}
+
+static bool serve(struct attestd_conf *conf, struct err *err)
 {
     struct attestd_uids uids;
     const struct attester *attester = NULL;
     AUTO(loop_free) struct loop *loop = NULL;
     AUTO(service_free) struct service *service = NULL;
+    static struct buf boot_log = BUF_INIT(BOOT_LOG_MAX); /* read by the TPM's thread, as conf is */
     auto_fd int fd = -1;
+    read_boot_log(&conf->attester, &boot_log);  /* while we are root */
     if (!attestd_conf_uids(conf, &uids, err) || /* while /etc/passwd may still be read */
         !attestd_conf_attester(conf, &attester, err) || !loop_new(&loop, err) ||
         !loop_signal(

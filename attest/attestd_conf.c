@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
+#include "attest/boot_log.h"
 #include "attest/wire.h"
 #include "crypt/base/sandbox.h"
 
@@ -45,6 +46,9 @@ const struct conf_field attestd_fields[] = {
     {"tpm", "ak_handle", CONF_INT, FIELD(attester.ak_handle), .min = OWNER_HANDLE_FIRST,
         .max = OWNER_HANDLE_LAST, .text_default = "0x81010002",
         .help = "persistent handle of the attestation key"},
+    {"tpm", "event_log", CONF_TEXT, FIELD(attester.event_log), .text_default = BOOT_LOG_DEFAULT,
+        .help = "the firmware's event log, which goes with the evidence so that a refusal can be "
+                "explained, or \"none\""},
     {"sample", "enabled", CONF_BOOL, FIELD(attester.sample_enabled), .text_default = "no",
         .help = "allow sample evidence, which proves nothing; for tests only"},
 };
@@ -59,6 +63,14 @@ static bool check_tcti(const char *tcti, struct err *err)
             return true;
     return err_set(err, ERR_CONFIG,
         "[tpm] tcti = %s: device:/PATH and swtpm:path=/PATH are taken (no network)", tcti);
+}
+
+static bool check_event_log(const char *path, struct err *err)
+{
+    if (path[0] == '/' || strcmp(path, BOOT_LOG_NONE) == 0)
+        return true;
+    return err_set(
+        err, ERR_CONFIG, "[tpm] event_log = %s: an absolute path or \"none\" is taken", path);
 }
 
 static bool parse_uid(const char *text, uid_t *ret_uid)
@@ -113,11 +125,12 @@ bool attestd_conf_attester(
 
 bool attestd_conf_load(const char *path, struct attestd_conf *ret_conf, struct err *err)
 {
-    struct attestd_conf conf;
+    struct attestd_conf conf = {0};
     const struct attester *attester = NULL;
     if (!conf_load(path, attestd_fields, attestd_field_count, &conf, err))
         return false;
-    if (!check_tcti(conf.attester.tcti, err) || !attestd_conf_attester(&conf, &attester, err)) {
+    if (!check_tcti(conf.attester.tcti, err) || !check_event_log(conf.attester.event_log, err) ||
+        !attestd_conf_attester(&conf, &attester, err)) {
         attestd_conf_done(&conf);
         return path ? err_wrap(err, "%s", path) : false;
     }

@@ -11,9 +11,11 @@
 #include "crypt/hash.h"
 
 struct attester_conf {
-    char *tcti;          /* [tpm] tcti */
-    int64_t ak_handle;   /* [tpm] ak_handle, a persistent handle of the owner */
-    bool sample_enabled; /* [sample] enabled */
+    char *tcti;            /* [tpm] tcti */
+    int64_t ak_handle;     /* [tpm] ak_handle, a persistent handle of the owner */
+    char *event_log;       /* [tpm] event_log, read by attestd's main into: */
+    struct bytes boot_log; /* empty: none goes with the evidence */
+    bool sample_enabled;   /* [sample] enabled */
 };
 
 /* What an administrator's KBS needs to admit the attestation key. */

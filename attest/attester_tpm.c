@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* TPM evidence (protocol.md C.1): a quote over PCR 0..23 and the PCR values that it covers. */
+/* TPM evidence (protocol.md C.1): a quote over PCR 0..23 and the PCR values that it covers. CoCo's verifiers ignore the one member
+ * more, "event_log" (attest/verify/tpm_log.h says what ours makes of it). */
 #include <string.h>
 
 #include "attest/attester.h"
@@ -126,8 +127,17 @@ static bool pcrs_json(const struct tpm_pcrs *pcrs, json_t **ret_json, struct err
     return true;
 }
 
-static bool write_evidence(
-    const struct quote *quote, struct bytes spki, struct buf *out, struct err *err)
+static bool put_log(json_t *evidence, struct bytes log, struct err *err)
+{
+    if (log.len == 0)
+        return true;
+    auto_free char *text = b64_encode(B64_STD, log);
+    return (text && json_object_set_new(evidence, "event_log", json_string(text)) == 0) ||
+           err_nomem(err);
+}
+
+static bool write_evidence(const struct quote *quote, struct bytes spki, struct bytes log,
+    struct buf *out, struct err *err)
 {
     auto_free char *signature = b64_encode(B64_STD, buf_bytes(&quote->signature));
     auto_free char *message = b64_encode(B64_STD, buf_bytes(&quote->message));
@@ -137,7 +147,8 @@ static bool write_evidence(
         return err_nomem(err);
     if (!pcrs_json(&quote->pcrs, &pcrs, err) ||
         !json_build(&evidence, err, "{s:{s:s, s:s, s:O}, s:s}", "tpm_quote", "signature", signature,
-            "message", message, "pcrs", pcrs, "ak_public", key))
+            "message", message, "pcrs", pcrs, "ak_public", key) ||
+        !put_log(evidence, log, err))
         return false;
     auto_free char *text = json_text(evidence);
     return text ? buf_append_str(out, text, err) : err_nomem(err);
@@ -158,7 +169,7 @@ static bool tpm_evidence(const struct attester_conf *conf, const struct hash *re
         !tpm_ak_spki(&public, &spki, err) || !salted_session(tpm, &session, err) ||
         !take_quote(tpm, key, session, qualifying, &quote, err))
         return false;
-    return write_evidence(&quote, buf_bytes(&spki), out, err);
+    return write_evidence(&quote, buf_bytes(&spki), conf->boot_log, out, err);
 }
 
 const struct attester attester_tpm = {

@@ -35,6 +35,7 @@ struct attest_client {
     struct loop_watch *watch;
     struct loop_timer *pump; /* sends the next request, outside of the callers' stacks */
     bool in_flight;          /* the head of the queue has been sent */
+    struct buf answer;       /* what has come of its answer */
     STAILQ_HEAD(, attest_call) calls;
 };
 
@@ -46,6 +47,7 @@ static void disconnect(struct attest_client *client)
         close(client->fd);
     client->fd = -1;
     client->in_flight = false;
+    buf_done(&client->answer);
 }
 
 static void call_free(struct attest_call *call)
@@ -88,14 +90,26 @@ static void call_expired(void *arg)
     call_finish(call, NULL, &err);
 }
 
+/* One packet more of an answer. */
+static bool receive_more(int fd, enum attest_kind kind, struct buf *answer, bool *ret_closed,
+    bool *ret_whole, struct err *err)
+{
+    auto_buf packet = BUF_INIT(IPC_MESSAGE_MAX);
+    if (!ipc_receive(fd, &packet, NULL, NULL, ret_closed, err) ||
+        !buf_append(answer, buf_bytes(&packet), err))
+        return false;
+    *ret_whole = attest_answer_missing(kind, buf_bytes(answer)) == 0;
+    return true;
+}
+
 static void take_answer(struct attest_client *client)
 {
     struct attest_call *call = STAILQ_FIRST(&client->calls);
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     struct attest_answer answer;
     struct err err = ERR_INIT;
-    bool closed = false;
-    if (!ipc_receive(client->fd, &message, NULL, NULL, &closed, &err)) {
+    bool closed = false, whole = false;
+    if (!receive_more(client->fd, call->kind, &client->answer, &closed, &whole, &err)) {
         if (err.code == ERR_BUSY)
             return;
         err_wrap(&err, "answer of %s", PROGRAM);
@@ -108,6 +122,10 @@ static void take_answer(struct attest_client *client)
         call_finish(call, NULL, &err);
         return;
     }
+    if (!whole)
+        return;
+    message = client->answer; /* decoded from here on: the callback may free the client */
+    client->answer = (struct buf)BUF_INIT(ATTEST_ANSWER_MAX);
     bool decoded = attest_answer_decode(call->kind, buf_bytes(&message), &answer, &err);
     if (!decoded) {
         call_finish(call, NULL, &err); /* out of step: this also drops the connection */
@@ -194,6 +212,7 @@ bool attest_client_new(
         return err_nomem(err);
     client->loop = loop;
     client->fd = -1;
+    client->answer = (struct buf)BUF_INIT(ATTEST_ANSWER_MAX);
     STAILQ_INIT(&client->calls);
     client->path = strdup(socket_path);
     if (!client->path)
@@ -270,21 +289,36 @@ static bool ask_connect(const char *socket_path, const struct attest_request *re
     return true;
 }
 
+/* The packets after the first are there at once. */
+static bool receive_whole(
+    int fd, enum attest_kind kind, int timeout_ms, struct buf *answer, struct err *err)
+{
+    auto_buf packet = BUF_INIT(IPC_MESSAGE_MAX);
+    bool closed = false;
+    answer->len = 0;
+    do {
+        if (!ipc_receive_within(fd, timeout_ms, &packet, &closed, err))
+            return err_wrap(err, "answer of %s", PROGRAM);
+        if (closed)
+            return err_set(err, ERR_ATTEST,
+                "%s closed the connection before it answered; see its log", PROGRAM);
+        if (!buf_append(answer, buf_bytes(&packet), err))
+            return err_wrap(err, "answer of %s", PROGRAM);
+    } while (attest_answer_missing(kind, buf_bytes(answer)) > 0);
+    return true;
+}
+
 bool attest_ask(const char *socket_path, const struct attest_request *request, int timeout_ms,
     struct buf *message, struct attest_answer *ret_answer, struct err *err)
 {
     auto_fd int fd = -1;
-    bool closed = false;
     struct attest_answer answer;
     if (request->kind == ATTEST_ACTIVATE)
         return err_set(err, ERR_INTERNAL, "a credential is asked for with attest_ask_credential");
     if (!ask_connect(socket_path, request, timeout_ms, &fd, err))
         return false;
-    if (!ipc_receive_within(fd, timeout_ms, message, &closed, err))
-        return err_wrap(err, "answer of %s", PROGRAM);
-    if (closed)
-        return err_set(
-            err, ERR_ATTEST, "%s closed the connection before it answered; see its log", PROGRAM);
+    if (!receive_whole(fd, request->kind, timeout_ms, message, err))
+        return false;
     if (!attest_answer_decode(request->kind, buf_bytes(message), &answer, err))
         return false;
     if (answer.refused)

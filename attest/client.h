@@ -28,7 +28,7 @@ bool attest_client_send(struct attest_client *client, const struct attest_reques
     MUST_CHECK;
 void attest_client_cancel(struct attest_call *call); /* NULL is fine */
 
-/* Blocking: connects, sends, waits. The answer borrows from `message`. A refusal is returned as an error. */
+/* Blocking: connects, sends, waits. The answer borrows from `message` (ATTEST_ANSWER_MAX). A refusal is returned as an error. */
 bool attest_ask(const char *socket_path, const struct attest_request *request, int timeout_ms,
     struct buf *message, struct attest_answer *ret_answer, struct err *err) MUST_CHECK;
 /* The same for an ACTIVATE request, whose answer must not pass through a struct buf. */

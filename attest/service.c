@@ -146,6 +146,15 @@ static bool conn_listen_again(struct conn *conn, struct err *err)
     return loop_watch_change(conn->watch, EPOLLIN, err);
 }
 
+/* In as many packets as it takes; they fit into the queue together, since the last answer has been read. */
+static bool send_answer(int fd, struct bytes answer, struct err *err)
+{
+    for (size_t at = 0; at < answer.len; at += IPC_MESSAGE_MAX)
+        if (!ipc_send(fd, bytes_slice(answer, at, IPC_MESSAGE_MAX), NULL, 0, err))
+            return false;
+    return true;
+}
+
 static void work_answer(struct work *work)
 {
     struct conn *conn = work->conn;
@@ -157,7 +166,7 @@ static void work_answer(struct work *work)
     else if (task->secret_answer)
         sent = ipc_send_secret(conn->fd, task->secret_answer, &err);
     else
-        sent = ipc_send(conn->fd, buf_bytes(&task->answer), NULL, 0, &err);
+        sent = send_answer(conn->fd, buf_bytes(&task->answer), &err);
     if (!task->done && !sent)
         return; /* closed */
     if (task->done && sent)
@@ -241,8 +250,9 @@ static bool answer_info(struct conn *conn, struct err *err)
     auto_json *json = NULL;
     char handle[16];
     snprintf(handle, sizeof handle, "0x%08" PRIx64, (uint64_t)service->conf->attester.ak_handle);
-    if (!json_build(&json, err, "{s:s, s:s, s:s, s:s}", "tee", service->attester->tee, "tcti",
-            service->conf->attester.tcti, "ak_handle", handle, "version", SEALED_VERSION))
+    if (!json_build(&json, err, "{s:s, s:s, s:s, s:s, s:I}", "tee", service->attester->tee, "tcti",
+            service->conf->attester.tcti, "ak_handle", handle, "version", SEALED_VERSION,
+            "event_log_bytes", (json_int_t)service->conf->attester.boot_log.len))
         return false;
     auto_free char *text = json_text(json);
     if (!text)

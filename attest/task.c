@@ -2,7 +2,6 @@
 #include "attest/task.h"
 
 #include "attest/runtime.h"
-#include "crypt/base/ipc.h"
 
 bool task_new(const struct attester *attester, const struct attester_conf *conf,
     struct buf *message, struct task **ret_task, struct err *err)
@@ -14,7 +13,7 @@ bool task_new(const struct attester *attester, const struct attester_conf *conf,
     task->conf = conf;
     task->message = *message;
     *message = (struct buf)BUF_INIT(message->max);
-    task->answer = (struct buf)BUF_INIT(IPC_MESSAGE_MAX);
+    task->answer = (struct buf)BUF_INIT(ATTEST_ANSWER_MAX);
     if (!attest_request_decode(buf_bytes(&task->message), &task->request, err))
         return false;
     *ret_task = take_ptr(task);

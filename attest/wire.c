@@ -229,6 +229,21 @@ static bool get_refusal(struct pack_reader *from, struct attest_answer *answer, 
     return true;
 }
 
+size_t attest_answer_missing(enum attest_kind kind, struct bytes message)
+{
+    struct pack_reader from = pack_reader(message);
+    char tee[sizeof((struct attest_answer *)0)->tee];
+    uint8_t version = pack_get_u8(&from);
+    uint8_t status = pack_get_u8(&from);
+    if (kind != ATTEST_EVIDENCE || version != ATTEST_WIRE_VERSION || status != STATUS_DONE)
+        return 0;
+    pack_get_text(&from, tee, sizeof tee);
+    uint32_t len = pack_get_u32(&from);
+    if (from.failed || len > ATTEST_EVIDENCE_MAX || len < from.rest.len)
+        return 0;
+    return len - from.rest.len;
+}
+
 bool attest_answer_decode(
     enum attest_kind kind, struct bytes message, struct attest_answer *ret_answer, struct err *err)
 {

@@ -14,7 +14,8 @@
  *       INFO         text tee, block JSON for people ({"tee","tcti","ak_handle",…})
  *       ENROL        block EK public area (TPM2B_PUBLIC), block EK certificate (DER, may be empty), block AK public area (TPM2B_PUBLIC), block AK SPKI (DER)
  *       ACTIVATE     block recovered credential (<= 64 bytes)
- * attestd answers only peers whose uid its configuration names, builds runtime data and digest itself, and never signs raw report data.
+ * An answer with EVIDENCE may be longer than a packet: then it comes in several, all but the last of IPC_MESSAGE_MAX bytes, and the length of
+ * the block says how much is to come. attestd answers only peers whose uid its configuration names, builds runtime data and digest itself, and never signs raw report data.
  */
 #pragma once
 
@@ -25,7 +26,8 @@
 #define ATTEST_WIRE_VERSION   1
 #define ATTEST_NONCE_MAX      512
 #define ATTEST_PUBKEY_MAX     2048
-#define ATTEST_EVIDENCE_MAX   49152
+#define ATTEST_EVIDENCE_MAX   (192 * 1024) /* with an event log of BOOT_LOG_MAX */
+#define ATTEST_ANSWER_MAX     (ATTEST_EVIDENCE_MAX + 1024)
 #define ATTEST_BLOB_MAX       4096
 #define ATTEST_CREDENTIAL_MAX 64
 #define ATTEST_SOCKET_DEFAULT "/run/sealedfs/attestd.sock"
@@ -60,5 +62,7 @@ bool attest_answer_encode(enum attest_kind kind, const struct attest_answer *ans
 /* The answer to ACTIVATE, built in locked memory; send it with ipc_send_secret(). */
 bool attest_answer_encode_credential(
     const struct secret *credential, struct secret **ret_message, struct err *err) MUST_CHECK;
+/* Of an answer that comes in several packets: how many bytes are to come after these? 0: none, or it is malformed. */
+size_t attest_answer_missing(enum attest_kind kind, struct bytes message);
 bool attest_answer_decode(enum attest_kind kind, struct bytes message,
     struct attest_answer *ret_answer, struct err *err) MUST_CHECK;

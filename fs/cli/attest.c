@@ -42,7 +42,7 @@ static bool print_evidence(const struct attest_args *args, struct err *err)
     struct attest_request request;
     struct attest_answer answer;
     auto_jwk *key = NULL;
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     auto_json *evidence = NULL, *pubkey = NULL, *output = NULL;
     char nonce[45];
     if (!random_nonce(nonce, err) || !jwk_generate(JWK_EC_P256, NULL, &key, err) ||

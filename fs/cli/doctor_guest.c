@@ -22,7 +22,7 @@ static bool ask_attestd(const struct doctor *doctor, enum attest_kind kind, stru
 /* The public parts of both keys: to get them, attestd opens the TPM and reads the attestation key. */
 static void look_at_tpm(struct doctor *doctor)
 {
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     struct attest_answer answer;
     struct err err = ERR_INIT;
     if (!ask_attestd(doctor, ATTEST_ENROL, &message, &answer, &err))
@@ -37,7 +37,7 @@ static void look_at_tpm(struct doctor *doctor)
 
 void doctor_attestd(struct doctor *doctor)
 {
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     struct attest_answer answer;
     struct err err = ERR_INIT;
     const char *socket = doctor->conf.attest.socket;

@@ -86,7 +86,7 @@ static bool enroll_begin(const struct enroll_args *args, const char *attestd,
 {
     struct attest_request request = {.kind = ATTEST_ENROL, .create = args->create_key};
     struct attest_answer keys;
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     auto_json *body = NULL;
     if (!attest_ask(attestd, &request, ENROLL_TIMEOUT_MS, &message, &keys, err))
         return false;

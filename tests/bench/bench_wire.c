@@ -98,7 +98,7 @@ static char *handshake(struct wire *wire, const char *attestd, struct round *rou
     struct attest_answer answer;
     auto_jwk *key = NULL;
     auto_json *pubkey = NULL;
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
     auto_free char *body = NULL;
     char *token = NULL;
     round->auth = exchange(wire, "POST", "/kbs/v0/auth",

@@ -57,7 +57,7 @@ static bool evidence(const char *path, const char *nonce, int count, struct err 
         struct attest_answer answer;
         struct hash digest;
         char hex[2 * HASH_SIZE_MAX + 1];
-        auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+        auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
         int64_t start = loop_now_ms();
         if (!make_request(nonce, &request, &digest, err) ||
             !attest_ask(path, &request, WAIT_MS, &message, &answer, err))

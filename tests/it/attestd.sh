@@ -24,6 +24,7 @@ burst_total = 1000
 deadline = $1
 [tpm]
 tcti = $TPM_TCTI
+event_log = ${2:-none}
 END
 }
 probe() { "$TESTBIN/attest_probe" "$SOCKET" "$@"; }
@@ -205,6 +206,31 @@ stop tpm
 refused "a TPM that has gone is named" "no TPM at swtpm:path=" probe evidence "$NONCE"
 run_swtpm tpm
 check "and found again when it is back" evidence six
+
+# The firmware's event log: root's, read before privilege is dropped; as long as it may be, it takes several packets.
+head -c 131072 /dev/urandom >"$DIR/measurements"
+chmod 440 "$DIR/measurements"
+log_of() { # FILE: what evidence has of it
+    probe evidence "$NONCE" 2>/dev/null | python3 -c '
+import base64, json, sys
+log = json.loads(sys.stdin.read().split("\n")[1]).get("event_log")
+print("none" if log is None else "same" if base64.b64decode(log, validate=True) == open(sys.argv[1], "rb").read() else "another")' "$1"
+}
+stop attestd
+write_conf 120s "$DIR/measurements"
+start_attestd
+equal "the event log of 128 KiB goes with the evidence" same "$(log_of "$DIR/measurements")"
+many_logs() { probe evidence "$NONCE" 20 >/dev/null 2>&1; }
+check "again and again on new connections" many_logs
+printf x >>"$DIR/measurements"
+stop attestd
+start_attestd
+equal "a longer one stays at home" none "$(log_of "$DIR/measurements")"
+check "and the log says why" grep -q 'larger than the 131072 bytes that are taken.*evidence goes without it\|evidence goes without it.*larger than the 131072' "$DIR/attestd.log"
+stop attestd
+write_conf 120s "$DIR/no-such-log"
+start_attestd
+equal "one that is not there is no trouble" none "$(log_of "$DIR/measurements")"
 
 release_only "what the process may do"
 status() { sed -n "s/^$1:[[:space:]]*//p" "/proc/$PID_attestd/task/$2/status"; }

@@ -27,6 +27,9 @@ static void test_defaults(void **state)
     assert_string_equal(conf.socket, "/run/sealedfs/attestd.sock");
     assert_string_equal(conf.user, "sealed-attest");
     assert_string_equal(conf.attester.tcti, "device:/dev/tpmrm0");
+    assert_string_equal(
+        conf.attester.event_log, "/sys/kernel/security/tpm0/binary_bios_measurements");
+    assert_int_equal(conf.attester.boot_log.len, 0);
     assert_int_equal(conf.attester.ak_handle, 0x81010002);
     assert_false(conf.attester.sample_enabled);
 }
@@ -72,6 +75,8 @@ static void test_refusals(void **state)
         {"[tpm]\ntcti = swtpm:host=localhost\n", "network"},
         {"[tpm]\ntcti = device:tpm0\n", "tcti"},
         {"[tpm]\ntcti =\n", "tcti"},
+        {"[tpm]\nevent_log = no\n", "an absolute path or \"none\""},
+        {"[tpm]\nevent_log = sys/kernel\n", "an absolute path"},
         {"[tpm]\nak_handle = 0x80000001\n", "ak_handle"},
         {"[tpm]\nak_handle = 0x81800000\n", "ak_handle"},
         {"[attestd]\nrate = 0\n", "rate"},

@@ -2,8 +2,11 @@
 /* Evidence and enrolment over a TPM that is played here: what a real one does only when it is broken or attacked. */
 #include "tests/unit/unit.h"
 
+#include "attest/boot_log.h"
 #include "attest/enrol_tpm.h"
 #include "attest/tpm_keys.h"
+#include "attest/wire.h"
+#include "crypt/base/b64.h"
 #include "crypt/base/json.h"
 #include "crypt/base/pack.h"
 
@@ -220,6 +223,26 @@ static void test_shape(void **state)
     assert_int_equal(tpm.flushed_salt, 1);
 }
 
+/* One member more, which CoCo's verifiers ignore. */
+static void test_event_log(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    struct hash digest = {.len = 48};
+    auto_buf out = BUF_INIT(ATTEST_EVIDENCE_MAX);
+    auto_json *evidence = NULL;
+    auto_free uint8_t *log = calloc(1, BOOT_LOG_MAX);
+    assert_non_null(log);
+    struct attester_conf with = conf;
+    with.boot_log = bytes_of(log, BOOT_LOG_MAX); /* the longest fits */
+    assert_done(attester_tpm.evidence(&with, &digest, &out, &err) &&
+                    json_load_strict(buf_bytes(&out), out.len, "evidence", &evidence, &err),
+        &err);
+    assert_int_equal(json_object_size(evidence), 3);
+    assert_int_equal(
+        strlen(json_member_text(evidence, "event_log")), b64_encoded_len(B64_STD, BOOT_LOG_MAX));
+}
+
 static void test_a_pcr_that_changes_once(void **state)
 {
     (void)state;
@@ -403,6 +426,7 @@ int main(void)
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_shape),
+        TEST(test_event_log),
         TEST(test_a_pcr_that_changes_once),
         TEST(test_pcrs_that_never_rest),
         TEST(test_quotes_that_are_not_what_was_asked_for),

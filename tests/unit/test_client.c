@@ -14,15 +14,19 @@ struct world {
     int listen_fd, peer_fd;
     struct loop_watch *listen_watch, *peer_watch;
     int accepted, received;
-    enum { ANSWER, SILENT, CLOSE, GARBAGE } mode;
+    enum { ANSWER, SILENT, CLOSE, GARBAGE, LONG, HALF } mode;
 };
 
 struct reply {
     int came;
     struct err err;
     char tee[32];
+    size_t len; /* of the body */
     struct attest_client **free_this;
 };
+
+/* Two whole packets and a part of one. */
+static const uint8_t long_body[150000];
 
 static void drop_peer(struct world *world)
 {
@@ -36,7 +40,7 @@ static void drop_peer(struct world *world)
 static void on_peer(void *arg, uint32_t events)
 {
     struct world *world = arg;
-    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX), out = BUF_INIT(IPC_MESSAGE_MAX);
+    auto_buf message = BUF_INIT(IPC_MESSAGE_MAX), out = BUF_INIT(ATTEST_ANSWER_MAX);
     struct err err = ERR_INIT;
     bool closed = false;
     (void)events;
@@ -51,6 +55,18 @@ static void on_peer(void *arg, uint32_t events)
     case ANSWER:
         assert_done(attest_answer_encode(ATTEST_INFO, &answer, &out, &err), &err);
         assert_done(ipc_send(world->peer_fd, buf_bytes(&out), NULL, 0, &err), &err);
+        break;
+    case LONG:
+    case HALF:
+        answer.body = bytes_of(long_body, sizeof long_body);
+        assert_done(attest_answer_encode(ATTEST_EVIDENCE, &answer, &out, &err), &err);
+        for (size_t at = 0; at < out.len; at += IPC_MESSAGE_MAX)
+            if (world->mode == LONG || at == 0)
+                assert_done(ipc_send(world->peer_fd,
+                                bytes_slice(buf_bytes(&out), at, IPC_MESSAGE_MAX), NULL, 0, &err),
+                    &err);
+        if (world->mode == HALF)
+            drop_peer(world);
         break;
     case GARBAGE:
         assert_done(ipc_send(world->peer_fd, bytes_str("garbage"), NULL, 0, &err), &err);
@@ -127,6 +143,7 @@ static void on_answer(void *arg, const struct attest_answer *answer, const struc
 {
     struct reply *reply = arg;
     reply->came++;
+    reply->len = answer ? answer->body.len : 0;
     if (answer)
         snprintf(reply->tee, sizeof reply->tee, "%s", answer->tee);
     else
@@ -139,7 +156,9 @@ static void on_answer(void *arg, const struct attest_answer *answer, const struc
 
 static struct attest_call *ask(struct world *world, int64_t timeout_ms, struct reply *reply)
 {
-    struct attest_request request = {.kind = ATTEST_INFO};
+    bool is_long = world->mode == LONG || world->mode == HALF;
+    struct attest_request request = {
+        .kind = is_long ? ATTEST_EVIDENCE : ATTEST_INFO, .nonce = "nonce", .tee_pubkey = "{}"};
     struct attest_call *call = NULL;
     struct err err = ERR_INIT;
     reply->came = 0;
@@ -277,6 +296,25 @@ static void test_free_in_callback(void **state)
     assert_int_equal(never.came, 0);
 }
 
+/* In several packets, once and again; half of one is no answer, and spoils none that follows. */
+static void test_long_answers(void **state)
+{
+    struct world *world = *state;
+    struct reply reply = {0};
+    serve(world);
+    for (int i = 0; i < 3; i++) {
+        world->mode = LONG;
+        ask(world, 10000, &reply);
+        await(world, &reply);
+        assert_int_equal(reply.err.code, ERR_OK);
+        assert_int_equal(reply.len, sizeof long_body);
+        world->mode = HALF;
+        ask(world, 10000, &reply);
+        await(world, &reply);
+        assert_int_equal(reply.err.code, ERR_ATTEST);
+    }
+}
+
 static void test_too_long_a_nonce(void **state)
 {
     (void)state;
@@ -301,6 +339,7 @@ int main(void)
         TEST(test_restarted_while_idle),
         TEST(test_timeout_leaves_the_next_request_right),
         TEST(test_garbage),
+        TEST(test_long_answers),
         TEST(test_cancel),
         TEST(test_free_in_callback),
         TEST(test_too_long_a_nonce),

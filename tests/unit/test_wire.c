@@ -43,6 +43,33 @@ static void test_requests_round_trip(void **state)
     assert_true(bytes_equal(got.secret, bytes_str("encrypted")));
 }
 
+/* Evidence may take several packets; what is to come follows from the first. */
+static void test_long_answers(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_buf message = BUF_INIT(ATTEST_ANSWER_MAX);
+    auto_free char *body = malloc(ATTEST_EVIDENCE_MAX + 1);
+    assert_non_null(body);
+    memset(body, 'x', ATTEST_EVIDENCE_MAX + 1);
+    struct attest_answer answer = {.tee = "tpm", .body = bytes_of(body, ATTEST_EVIDENCE_MAX)}, got;
+    assert_done(attest_answer_encode(ATTEST_EVIDENCE, &answer, &message, &err), &err);
+    struct bytes all = buf_bytes(&message);
+    for (size_t len = 13; len <= all.len; len += 1000)
+        assert_int_equal(
+            attest_answer_missing(ATTEST_EVIDENCE, bytes_slice(all, 0, len)), all.len - len);
+    assert_int_equal(attest_answer_missing(ATTEST_EVIDENCE, all), 0);
+    assert_int_equal(attest_answer_missing(ATTEST_EVIDENCE, bytes_slice(all, 0, 12)), 0);
+    assert_int_equal(attest_answer_missing(ATTEST_INFO, bytes_slice(all, 0, 100)), 0);
+    assert_done(attest_answer_decode(ATTEST_EVIDENCE, all, &got, &err), &err);
+    assert_int_equal(got.body.len, ATTEST_EVIDENCE_MAX);
+    answer.body.len++;
+    assert_refused(attest_answer_encode(ATTEST_EVIDENCE, &answer, &message, &err), &err, ERR_FORMAT,
+        "evidence of 196609 bytes");
+    static const uint8_t lies[] = {1, 0, 0, 0, 0, 3, 't', 'p', 'm', 0xff, 0xff, 0xff, 0xff, 'x'};
+    assert_int_equal(attest_answer_missing(ATTEST_EVIDENCE, bytes_of(lies, sizeof lies)), 0);
+}
+
 /* Pins the bytes that wire.h states, so that both sides cannot drift together. */
 static void test_request_bytes(void **state)
 {
@@ -187,6 +214,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests_round_trip),
+        cmocka_unit_test(test_long_answers),
         cmocka_unit_test(test_request_bytes),
         cmocka_unit_test(test_request_limits),
         cmocka_unit_test(test_refusal_keeps_code_and_text),
