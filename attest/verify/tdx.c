@@ -203,7 +203,9 @@ bool tdx_check_quote(const struct verify_input *input, struct bytes raw, struct 
 /* -- the evidence ------------------------------------------------------------------------------------ */
 
 struct evidence {
-    const char *quote, *eventlog;
+    const char *quote;
+    json_t *eventlog; /* NULL, null or text */
+    json_t *old_log;
 };
 
 #define QUOTE_TEXT_MAX (TDX_QUOTE_MAX / 3 * 4 + 8)
@@ -211,8 +213,22 @@ struct evidence {
 static const struct json_field evidence_fields[] = {
     {"quote", JSON_FIELD_TEXT, offsetof(struct evidence, quote), .max = QUOTE_TEXT_MAX,
         .required = true},
-    {"cc_eventlog", JSON_FIELD_TEXT, offsetof(struct evidence, eventlog)},
+    {"cc_eventlog", JSON_FIELD_ANY, offsetof(struct evidence, eventlog)},
+    /* Of older guests, beside the registers' own log: not looked at. */
+    {"aa_eventlog", JSON_FIELD_ANY, offsetof(struct evidence, old_log)},
 };
+
+/* Members of other names are refused: with "cc_eventlog" misspelt on the way, evidence would seem to have
+ * no log, and a policy that asks for the absence of an event would not know. */
+static bool read_evidence(const json_t *json, struct evidence *evidence, struct err *err)
+{
+    if (!json_decode(json, evidence_fields, ARRAY_LEN(evidence_fields), false, "TDX evidence",
+            evidence, err))
+        return false;
+    return !evidence->eventlog || json_is_null(evidence->eventlog) ||
+           json_is_string(evidence->eventlog) ||
+           err_set(err, ERR_FORMAT, "TDX evidence: \"cc_eventlog\" must be text or null");
+}
 
 static void check_bound(
     const struct verify_input *input, const struct tdx_quote *quote, struct verdict *verdict)
@@ -276,16 +292,15 @@ static bool tdx_verify(const struct verify_input *input, struct verdict *verdict
         check_fail(verdict, "tdx.evidence", shape, "not a JSON object");
         return true;
     }
-    if (!json_decode(input->evidence, evidence_fields, ARRAY_LEN(evidence_fields), true,
-            "TDX evidence", &evidence, err) ||
+    if (!read_evidence(input->evidence, &evidence, err) ||
         !b64_decode(B64_STD, bytes_str(evidence.quote), "quote", &raw, err))
         return check_error(verdict, "tdx.evidence", shape, err);
     if (!tdx_check_quote(input, buf_bytes(&raw), verdict, &quote, &claims, err))
         return false;
     if (quote.body.len > 0)
         check_bound(input, &quote, verdict);
-    if (quote.body.len > 0 && evidence.eventlog && *evidence.eventlog &&
-        !check_eventlog(evidence.eventlog, &quote, verdict, &events, err))
+    if (quote.body.len > 0 && json_string_length(evidence.eventlog) > 0 &&
+        !check_eventlog(json_string_value(evidence.eventlog), &quote, verdict, &events, err))
         return false;
     if (verdict->reason_count > 0 || verdict->need_count > 0)
         return true;

@@ -82,6 +82,9 @@ static inline json_t *tdx_file_merge(const json_t *bad)
     if (splice)
         json_object_set_new(
             whole, "evidence", tdx_file_splice(json_object_get(whole, "evidence"), splice));
+    if (json_object_get(bad, "cc_eventlog"))
+        json_object_set(
+            json_object_get(whole, "evidence"), "cc_eventlog", json_object_get(bad, "cc_eventlog"));
     const char *which;
     json_t *all = json_object_get(whole, "collateral");
     json_object_foreach(json_object_get(bad, "collateral"), which, object)

@@ -4,7 +4,7 @@
 #include "attest/verify/tdx.h"
 #include "tests/unit/tdx_file.h"
 
-static const char *const goods[] = {"v4", "v5-td10", "v5-td15", "v4-processor"};
+static const char *const goods[] = {"v4", "v5-td10", "v5-td15", "v4-processor", "v4-log"};
 static uint64_t random_state;
 
 static uint32_t next_random(uint32_t below)
@@ -74,6 +74,9 @@ static void try_quote(
 {
     struct verify_input input = file->input;
     auto_json *evidence = tdx_file_evidence(quote);
+    json_t *log = json_object_get(file->input.evidence, "cc_eventlog");
+    if (json_is_string(log))
+        json_object_set(evidence, "cc_eventlog", log);
     input.evidence = evidence;
     assert_same_or_refused(file, &input, claims, taken);
 }
@@ -100,6 +103,37 @@ static void test_quotes(void **state)
         }
         /* Only a change of the padding, or of blanks and lines around certificates, changes nothing. */
         assert_true(taken < mutation_count() / 5 + 5);
+    }
+}
+
+/* Of the text that travels, too: a member that lost its name must not pass for one that was never there. */
+static void test_texts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(goods); i++) {
+        auto_evidence_file file = {0};
+        auto_verdict original = {0};
+        size_t taken = 0;
+        random_state = 1000 + i;
+        tdx_file_good(goods[i], &file);
+        verify(&file, &file.input, &original);
+        auto_free char *text = json_text(file.input.evidence);
+        struct bytes whole = bytes_slice(bytes_str(text), 0, 40000);
+        for (uint32_t n = 4 * mutation_count(); n > 0; n--) {
+            struct err err = ERR_INIT;
+            struct verify_input input = file.input;
+            auto_buf changed = BUF_INIT(1u << 20);
+            auto_json *evidence = NULL;
+            assert_done(buf_append(&changed, whole, &err), &err);
+            size_t log = (size_t)(strstr(text, "cc_eventlog") - text) + 16;
+            size_t at = next_random(2) ? log - 20 + next_random(20) : next_random((uint32_t)log);
+            changed.data[at] =
+                (uint8_t)(next_random(3) ? 0x20 + next_random(95) : next_random(256));
+            if (!json_load_strict(buf_bytes(&changed), 1u << 20, "text", &evidence, &err))
+                continue;
+            input.evidence = evidence;
+            assert_same_or_refused(&file, &input, original.claims, &taken);
+        }
     }
 }
 
@@ -243,6 +277,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quotes),
+        cmocka_unit_test(test_texts),
         cmocka_unit_test(test_truncated_quotes),
         cmocka_unit_test(test_giant_quotes),
         cmocka_unit_test(test_collateral),

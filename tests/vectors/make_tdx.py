@@ -5,7 +5,7 @@
 An independent second writer of quotes, of the SGX extension and of what Intel's PCS publishes; it shares no code with attest/verify.
 A good file is as tests/unit/evidence_file.h has it. A bad one names the good one that it was made from and holds what differs:
     {"base": "v4", "refused_by": [names of the failed checks], "evidence"? or "splice"?: {"head", "middle", "tail"}, "collateral"?:
-     {name: {"body", "chain"?}}, "at"?, ...}
+     {name: {"body", "chain"?}}, "cc_eventlog"?, "at"?, ...}
 splice: the quote is the first `head` bytes of the good one's, the middle in base64, and its last `tail` bytes. A chain that is
 not there is the good one's.
 pcs.json is the collateral of all good ones in the layout of the PCS Client Tool. Run by hand when a case is added.
@@ -262,7 +262,25 @@ def processor_quote(**change):
     return evidence(chain=pem(leaf("processor"), authority("processor"), root()), **change)
 
 
-GOODS = {"v4": (evidence(), "platform"), "v5-td10": (evidence(version=5, padding=b""), "platform"),
+def records(log):
+    """After the first record: (start, index, SHA-384 digest), up to the filler."""
+    at = 32 + struct.unpack_from("<I", log, 28)[0]
+    while at < len(log) and log[at:at + 8] not in (b"\xff" * 8, bytes(8)):
+        start, (index, _, count) = at, struct.unpack_from("<III", log, at)
+        assert count == 1 and log[at + 12:at + 14] == b"\x0c\0"
+        yield start, index, log[at + 14:at + 62]
+        at += 66 + struct.unpack_from("<I", log, at + 62)[0]
+
+
+def rtmrs(log):
+    values = {index: bytes(48) for index in range(5)}
+    for _, index, digest in records(log):
+        values[index] = hashlib.sha384(values[index] + digest).digest()
+    return {"rtmr_%d" % i: values[i + 1] for i in range(4)}
+
+
+LOG = (TESTS / "vectors" / "eventlog" / "ccel.bin").read_bytes()
+GOODS = {"v4-log": ({**evidence(fields=rtmrs(LOG)), "cc_eventlog": std(LOG)}, "platform"), "v4": (evidence(), "platform"), "v5-td10": (evidence(version=5, padding=b""), "platform"),
          "v5-td15": (evidence(version=5, td15=True, fields={"tcb_svn": bytes([4, 1, 3] + [0] * 13), "tee_tcb_svn2": bytes([6, 1, 4] + [0] * 13)}), "platform"),
          "v4-processor": (processor_quote(), "processor")}
 
@@ -382,10 +400,25 @@ def evidence_cases():
     for made, why in ((None, "null"), ([], "array"), ("quote", "text"), ({}, "no-quote"), ({"quote": None}, "quote-null"), ({"quote": 4}, "quote-number"),
                       ({"quote": list(whole[:20])}, "quote-array"), ({"quote": base64.urlsafe_b64encode(whole).decode()}, "quote-base64url"),
                       ({"quote": std(whole)[:-2]}, "quote-base64-cut"), ({"quote": std(whole[:600]) + "\n"}, "quote-newline"), ({"quote": whole[:40].hex()}, "quote-hex"),
-                      ({"quote": std(whole[:40]), "cc_eventlog": 1}, "eventlog-number")):
+                      ({"quote": std(whole[:40]), "cc_eventlog": 1}, "eventlog-number"),
+                      ({"quote": std(whole[:40]), "cc_eventlig": ""}, "eventlog-misspelt")):
         yield "evidence-" + why, ["tdx.evidence" if why != "quote-hex" else "tdx.quote-format"], made
     for size, why in ((0, "empty"), (47, "header"), (48, "no-body"), (631, "body"), (632, "no-signatures"), (635, "size"), (700, "signature")):
         yield "cut-in-" + why, ["tdx.quote-format"], {"quote": std(whole[:size])}
+
+
+def eventlog_cases():
+    starts = [start for start, _, _ in records(LOG)]
+    last, middle = starts[-1], starts[9]
+    yield "eventlog-without-its-last-record", LOG[:last]
+    yield "eventlog-without-a-record", LOG[:middle] + LOG[starts[10]:]
+    yield "eventlog-with-a-record-twice", LOG[:last] + LOG[middle:starts[10]] + LOG[last:]
+    yield "eventlog-with-another-digest", LOG[:middle + 14] + bytes([LOG[middle + 14] ^ 1]) + LOG[middle + 15:]
+    yield "eventlog-with-another-register", LOG[:middle] + b"\1" + LOG[middle + 1:]
+    yield "eventlog-cut-in-a-digest", LOG[:middle + 20]
+    yield "eventlog-cut-in-the-first-record", LOG[:30]
+    yield "eventlog-of-sha256-only", LOG[:32] + LOG[32:].replace(b"\x0c\0", b"\x0b\0", 1)
+    yield "eventlog-no-log", b"log"
 
 
 def tcb_info_cases():
@@ -476,6 +509,10 @@ def bad_files():
             yield why, {**made, "collateral": without_chains(base, extra)} if extra else made
     for why, checks, made in evidence_cases():
         yield why, {"base": "v4", "refused_by": checks, "evidence": made}
+    for why, log in eventlog_cases():
+        yield why, {"base": "v4-log", "refused_by": ["tdx.eventlog"], "cc_eventlog": std(log)}
+    yield "eventlog-base64url", {"base": "v4-log", "refused_by": ["tdx.eventlog"], "cc_eventlog": "_-8="}
+    yield "eventlog-of-another-quote", {"base": "v4", "refused_by": ["tdx.eventlog"], "cc_eventlog": std(LOG)}
     for cases in (tcb_info_cases, other_collateral_cases):
         for why, checks, change in cases():
             yield why, {"base": "v4", "refused_by": checks, "collateral": without_chains("v4", change)}
