@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Whatever becomes of good evidence or its collateral on the way: it is refused, or the claims are the same. SEALED_MUTATIONS sets how
- * many are tried of each (default 250). */
+ * many are tried of each (default 100). */
 #include "attest/verify/tdx.h"
 #include "tests/unit/tdx_file.h"
 
@@ -16,7 +16,7 @@ static uint32_t next_random(uint32_t below)
 static uint32_t mutation_count(void)
 {
     const char *text = getenv("SEALED_MUTATIONS");
-    return text ? (uint32_t)atoi(text) : 250;
+    return text ? (uint32_t)atoi(text) : 100;
 }
 
 /* One to three changes: a bit, a byte, a number at an end of its range, a cut, a copy within. */

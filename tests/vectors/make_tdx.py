@@ -8,7 +8,7 @@ A good file is as tests/unit/evidence_file.h has it. A bad one names the good on
      {name: {"body", "chain"?}}, "cc_eventlog"?, "at"?, ...}
 splice: the quote is the first `head` bytes of the good one's, the middle in base64, and its last `tail` bytes. A chain that is
 not there is the good one's.
-pcs.json is the collateral of all good ones in the layout of the PCS Client Tool. Run by hand when a case is added.
+pcs.json is the collateral of all good ones in the layout of the PCS Client Tool. First inputs of the fuzz targets come from here, too. Run by hand when a case is added.
 """
 import base64
 import datetime
@@ -536,6 +536,12 @@ def write(directory, files):
 
 def main():
     write(TESTS / "vectors" / "evidence" / "tdx", [(which, json.dumps(good(which))) for which in GOODS] + [("pcs", pcs_file())])
+    corpus = {"tdx_quote/v4": quote(padding=b"\0"), "tdx_quote/v5": quote(version=5, td15=True, padding=b""), "pck_extension/platform": extension(),
+              "pck_extension/processor": extension(platform=False, sgx_type=0), "tdx_collateral/tcb-info": compact(TCB_INFO).encode(),
+              "tdx_collateral/qe-identity": compact(IDENTITY).encode(), "collateral_pcs/file": pcs_file().encode()}
+    for where, data in corpus.items():
+        (TESTS / "fuzz" / "corpus" / where).parent.mkdir(parents=True, exist_ok=True)
+        (TESTS / "fuzz" / "corpus" / where).write_bytes(data)
     write(TESTS / "bad" / "tdx_evidence", [(why, json.dumps(made)) for why, made in bad_files()])
 
 
