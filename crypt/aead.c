@@ -39,7 +39,7 @@ bool aead_open(struct bytes key32, struct bytes nonce, struct bytes aad, struct 
     uint8_t wanted[AEAD_TAG_SIZE]; /* OpenSSL's parameter is not const */
     memcpy(wanted, tag.data, sizeof wanted);
     int len = 0;
-    bool done = EVP_DecryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key32.data, nonce.data) == 1;
+    bool done = EVP_DecryptInit_ex(ctx, ossl_aes256_gcm(), NULL, key32.data, nonce.data) == 1;
     if (done && aad.len > 0)
         done = EVP_DecryptUpdate(ctx, NULL, &len, aad.data, (int)aad.len) == 1;
     if (done && ciphertext.len > 0)
@@ -70,7 +70,7 @@ bool aead_seal(struct bytes key32, struct bytes nonce, struct bytes aad, struct 
     uint8_t tag[AEAD_TAG_SIZE];
     uint8_t rest[1];
     int len = 0;
-    bool done = EVP_EncryptInit_ex(ctx, EVP_aes_256_gcm(), NULL, key32.data, nonce.data) == 1;
+    bool done = EVP_EncryptInit_ex(ctx, ossl_aes256_gcm(), NULL, key32.data, nonce.data) == 1;
     if (done && aad.len > 0)
         done = EVP_EncryptUpdate(ctx, NULL, &len, aad.data, (int)aad.len) == 1;
     if (done && plaintext.len > 0)
@@ -99,7 +99,7 @@ static bool wrap_begin(
     if (!ctx)
         return err_nomem(err);
     EVP_CIPHER_CTX_set_flags(ctx, EVP_CIPHER_CTX_FLAG_WRAP_ALLOW);
-    if (EVP_CipherInit_ex(ctx, EVP_aes_256_wrap(), NULL, kek.data, NULL, encrypt) != 1)
+    if (EVP_CipherInit_ex(ctx, ossl_aes256_wrap(), NULL, kek.data, NULL, encrypt) != 1)
         return err_set(err, ERR_INTERNAL, "AES-256 key wrap: %s", ossl_reason());
     *ret_ctx = take_ptr(ctx);
     return true;

@@ -13,7 +13,7 @@ static const struct {
     size_t size;
     const EVP_MD *(*md)(void);
 } hash_algs[] = {
-    [HASH_SHA256] = {"sha256", 32, EVP_sha256},
+    [HASH_SHA256] = {"sha256", 32, ossl_sha256},
     [HASH_SHA384] = {"sha384", 48, EVP_sha384},
     [HASH_SHA512] = {"sha512", 64, EVP_sha512},
 };

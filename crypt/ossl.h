@@ -27,6 +27,10 @@ DEFINE_AUTO(ECDSA_SIG, ECDSA_SIG_free);
 /* Why the last OpenSSL call of this thread failed (static text, never NULL); empties its error
  * queue. */
 const char *ossl_reason(void);
+/* Looked up once. What EVP_aes_256_gcm() and the like return is a name, which each use has OpenSSL look up again. */
+const EVP_CIPHER *ossl_aes256_gcm(void);
+const EVP_CIPHER *ossl_aes256_wrap(void);
+const EVP_MD *ossl_sha256(void);
 /* A check failed as checks do: only empties the queue, so that the next reason told is not this
  * one. */
 void ossl_forget(void);
