@@ -18,18 +18,12 @@
 
 #include "attest/verify/check.h"
 #include "attest/verify/tpm_log.h"
-#include "attest/verify/tpm_structs.h"
+#include "attest/verify/tpm_quote.h"
 #include "crypt/base/b64.h"
 
-#define PCR_COUNT       24
-#define PCR_SIZE        32
-#define NONCE_SIZE      32
-#define AK_BITS_MIN     2048
-#define AK_BITS_MAX     4096
-#define AK_EXPONENT_MIN 65537u /* a TPM's exponent has 32 bits */
-#define TEXT_MAX        8192   /* base64 of message, signature or key */
-#define INIT_DATA_PCR   8
-#define LOG_TEXT_MAX    ((EVENTLOG_MAX + 2) / 3 * 4)
+#define NONCE_SIZE   32
+#define TEXT_MAX     8192 /* base64 of message, signature or key */
+#define LOG_TEXT_MAX ((EVENTLOG_MAX + 2) / 3 * 4)
 
 struct evidence {
     const char *ak_public;
@@ -44,17 +38,17 @@ static const struct json_field evidence_fields[] = {
     {"event_log", JSON_FIELD_TEXT, offsetof(struct evidence, event_log), .max = LOG_TEXT_MAX},
 };
 
-struct quote {
+struct parts {
     const char *message, *signature;
     json_t *pcrs;
 };
 
-static const struct json_field quote_fields[] = {
-    {"message", JSON_FIELD_TEXT, offsetof(struct quote, message), .max = TEXT_MAX,
+static const struct json_field part_fields[] = {
+    {"message", JSON_FIELD_TEXT, offsetof(struct parts, message), .max = TEXT_MAX,
         .required = true},
-    {"signature", JSON_FIELD_TEXT, offsetof(struct quote, signature), .max = TEXT_MAX,
+    {"signature", JSON_FIELD_TEXT, offsetof(struct parts, signature), .max = TEXT_MAX,
         .required = true},
-    {"pcrs", JSON_FIELD_ARRAY, offsetof(struct quote, pcrs), .required = true},
+    {"pcrs", JSON_FIELD_ARRAY, offsetof(struct parts, pcrs), .required = true},
 };
 
 /* One verification: what could be read so far, and the verdict. */
@@ -62,13 +56,12 @@ struct check {
     const struct verify_input *input;
     struct verdict *verdict;
     struct evidence evidence;
-    struct quote quote;
+    struct parts parts;
     EVP_PKEY *ak; /* NULL: unusable */
     struct buf message, log;
-    bool have_attest, have_signature, have_pcrs;
-    struct tpm_attest attest;
+    bool have_signature;
     struct tpm_signature signature;
-    uint8_t pcrs[PCR_COUNT][PCR_SIZE];
+    struct tpm_quote quote;
 };
 
 static void check_done(struct check *check)
@@ -86,8 +79,8 @@ static bool decode_evidence(struct check *check, bool *ret_ok, struct err *err)
     *ret_ok = json_is_object(check->input->evidence) &&
               json_decode(check->input->evidence, evidence_fields, ARRAY_LEN(evidence_fields), true,
                   "TPM evidence", &check->evidence, err) &&
-              json_decode(check->evidence.tpm_quote, quote_fields, ARRAY_LEN(quote_fields), true,
-                  "tpm_quote", &check->quote, err);
+              json_decode(check->evidence.tpm_quote, part_fields, ARRAY_LEN(part_fields), true,
+                  "tpm_quote", &check->parts, err);
     if (!*ret_ok && !json_is_object(check->input->evidence))
         verdict_fail(check->verdict, "tpm.evidence", "not a JSON object", shape);
     else if (!*ret_ok)
@@ -118,15 +111,6 @@ static bool is_encoding_of(EVP_PKEY *key, struct bytes spki)
     return same;
 }
 
-static bool has_good_exponent(EVP_PKEY *key)
-{
-    BIGNUM *exponent = NULL;
-    bool good = EVP_PKEY_get_bn_param(key, "e", &exponent) && BN_num_bits(exponent) <= 32 &&
-                BN_is_odd(exponent) && BN_get_word(exponent) >= AK_EXPONENT_MIN;
-    BN_free(exponent);
-    return good;
-}
-
 static EVP_PKEY *ak_from_spki(struct bytes spki, const char **ret_problem)
 {
     struct bytes rsa = rsa_part(spki);
@@ -135,11 +119,7 @@ static EVP_PKEY *ak_from_spki(struct bytes spki, const char **ret_problem)
     *ret_problem = NULL;
     if (!key)
         *ret_problem = "no DER SubjectPublicKeyInfo of an RSA key of this size";
-    else if (EVP_PKEY_get_bits(key) < AK_BITS_MIN || EVP_PKEY_get_bits(key) > AK_BITS_MAX)
-        *ret_problem = "RSA key too short or too long";
-    else if (!has_good_exponent(key))
-        *ret_problem = "RSA key with an exponent that is even or not from 65537 to 2^32-1";
-    else if (!is_encoding_of(key, spki))
+    else if ((*ret_problem = tpm_ak_problem(key)) == NULL && !is_encoding_of(key, spki))
         *ret_problem = "DER with trailing bytes or not canonical";
     if (!*ret_problem)
         return key;
@@ -162,24 +142,11 @@ static bool read_ak(struct check *check, struct err *err)
 
 static bool read_message(struct check *check, struct err *err)
 {
-    static const char expected[] = "standard base64 of a TPMS_ATTEST with nothing after it";
     if (!b64_decode(
-            B64_STD, bytes_str(check->quote.message), "tpm_quote.message", &check->message, err) ||
-        !tpm_attest_parse(buf_bytes(&check->message), &check->attest, err))
-        return check_error(check->verdict, "tpm.quote-format", expected, err);
-    char got[16], wanted[16];
-    if (check->attest.magic != TPM_MAGIC) {
-        snprintf(got, sizeof got, "%08x", check->attest.magic);
-        snprintf(wanted, sizeof wanted, "%08x", TPM_MAGIC);
-        verdict_fail(check->verdict, "tpm.magic", got, wanted);
-    }
-    if (check->attest.type != TPM_TYPE_QUOTE) {
-        snprintf(got, sizeof got, "%04x", check->attest.type);
-        snprintf(wanted, sizeof wanted, "%04x (quote)", TPM_TYPE_QUOTE);
-        verdict_fail(check->verdict, "tpm.type", got, wanted);
-    }
-    check->have_attest = check->attest.magic == TPM_MAGIC && check->attest.type == TPM_TYPE_QUOTE;
-    return true;
+            B64_STD, bytes_str(check->parts.message), "tpm_quote.message", &check->message, err))
+        return check_error(check->verdict, "tpm.quote-format",
+            "standard base64 of a TPMS_ATTEST with nothing after it", err);
+    return tpm_quote_message(&check->quote, buf_bytes(&check->message), err);
 }
 
 static bool read_signature(struct check *check, struct err *err)
@@ -187,7 +154,7 @@ static bool read_signature(struct check *check, struct err *err)
     static const char expected[] =
         "standard base64 of a TPMT_SIGNATURE, RSASSA (0014) with SHA-256 (000b)";
     auto_buf raw = BUF_INIT(TEXT_MAX);
-    if (!b64_decode(B64_STD, bytes_str(check->quote.signature), "tpm_quote.signature", &raw, err) ||
+    if (!b64_decode(B64_STD, bytes_str(check->parts.signature), "tpm_quote.signature", &raw, err) ||
         !tpm_signature_parse(buf_bytes(&raw), &check->signature, err))
         return check_error(check->verdict, "tpm.signature-format", expected, err);
     check->have_signature =
@@ -201,31 +168,6 @@ static bool read_signature(struct check *check, struct err *err)
     return true;
 }
 
-static bool read_pcrs(struct check *check, struct err *err)
-{
-    static const char expected[] = "24 PCR values of 64 hex digits";
-    size_t count = json_array_size(check->quote.pcrs);
-    char text[64];
-    if (count != PCR_COUNT) {
-        snprintf(text, sizeof text, "%zu values", count);
-        verdict_fail(check->verdict, "tpm.pcrs", text, expected);
-        return true;
-    }
-    for (size_t i = 0; i < PCR_COUNT; i++) {
-        const json_t *value = json_array_get(check->quote.pcrs, i);
-        snprintf(text, sizeof text, "pcrs[%zu]", i);
-        if (!json_is_string(value)) {
-            verdict_fail(check->verdict, "tpm.pcrs", text, expected);
-            return true;
-        }
-        struct bytes hex = bytes_of(json_string_value(value), json_string_length(value));
-        if (!hex_decode(hex, text, check->pcrs[i], PCR_SIZE, err))
-            return check_error(check->verdict, "tpm.pcrs", expected, err);
-    }
-    check->have_pcrs = true;
-    return true;
-}
-
 /* What the log says is judged in tpm_log.c; here only that it is one text of base64. */
 static bool read_log(struct check *check, struct err *err)
 {
@@ -235,116 +177,36 @@ static bool read_log(struct check *check, struct err *err)
     return check_error(check->verdict, "tpm.event-log", "standard base64 of a TCG event log", err);
 }
 
-static bool check_signature(struct check *check, struct err *err)
-{
-    if (!check->ak || !check->have_signature || check->message.len == 0)
-        return true;
-    EVP_MD_CTX *ctx = EVP_MD_CTX_new();
-    EVP_PKEY_CTX *rsa = NULL;
-    if (!ctx || EVP_DigestVerifyInit(ctx, &rsa, EVP_sha256(), NULL, check->ak) != 1 ||
-        EVP_PKEY_CTX_set_rsa_padding(rsa, RSA_PKCS1_PADDING) != 1) {
-        EVP_MD_CTX_free(ctx);
-        return err_nomem(err);
-    }
-    int done = EVP_DigestVerify(
-        ctx, check->signature.data, check->signature.len, check->message.data, check->message.len);
-    EVP_MD_CTX_free(ctx);
-    if (done != 1)
-        verdict_fail(check->verdict, "tpm.signature", "does not verify",
-            "RSASSA-SHA256 of the quote by ak_public");
-    return true;
-}
-
-static void check_selection(struct check *check)
-{
-    const struct tpm_attest *attest = &check->attest;
-    const struct tpm_selection *first = &attest->selections[0];
-    bool all = first->bits[0] == 0xff && first->bits[1] == 0xff && first->bits[2] == 0xff;
-    if (attest->selection_count == 1 && first->hash == TPM_ALG_HASH_SHA256 && first->size == 3 &&
-        all)
-        return;
-    char got[128];
-    snprintf(got, sizeof got, "%zu selections; the first: hash %04x, %u bytes, %02x%02x%02x%02x",
-        attest->selection_count, first->hash, first->size, first->bits[0], first->bits[1],
-        first->bits[2], first->bits[3]);
-    verdict_fail(check->verdict, "tpm.pcr-selection", got,
-        "one selection, hash 000b (SHA-256), 3 bytes, ffffff (PCR 0 to 23)");
-}
-
-static bool check_pcr_digest(struct check *check, struct err *err)
-{
-    struct hash digest;
-    if (!check->have_pcrs)
-        return true;
-    if (!hash_bytes(HASH_SHA256, bytes_of(check->pcrs, sizeof check->pcrs), &digest, err))
-        return false;
-    struct bytes signed_digest = bytes_of(check->attest.pcr_digest, check->attest.pcr_digest_len);
-    if (!bytes_equal(hash_view(&digest), signed_digest))
-        check_fail_hex(check->verdict, "tpm.pcr-digest", hash_view(&digest), signed_digest);
-    return true;
-}
-
 /* The quote carries the first 32 bytes of the report data, and nothing else; shorter report data
  * would bind less: refused. */
 static void check_nonce(struct check *check)
 {
     struct bytes expected = bytes_slice(check->input->report_data, 0, NONCE_SIZE);
-    struct bytes got = bytes_of(check->attest.extra_data, check->attest.extra_len);
-    if (check->input->unbound)
-        return;
-    if (expected.len != NONCE_SIZE || !bytes_equal(got, expected))
-        check_fail_hex(check->verdict, "tpm.nonce", got, expected);
+    if (!check->input->unbound)
+        tpm_quote_nonce(&check->quote, expected.len == NONCE_SIZE ? expected : BYTES_EMPTY);
 }
 
-/* Init data is extended once into PCR 8 from its reset value, as CoCo's guest does. */
-static bool check_init_data(struct check *check, struct err *err)
+static bool check_quote(struct check *check, struct err *err)
 {
-    static const uint8_t zero[PCR_SIZE];
-    struct bytes digest = check->input->init_data;
-    if (digest.len == 0)
-        return true;
-    if (digest.len != PCR_SIZE) {
-        char got[64];
-        snprintf(got, sizeof got, "a digest of %zu bytes", digest.len);
-        verdict_fail(check->verdict, "tpm.init-data", got,
-            "32 bytes: init data with algorithm = \"sha256\" (PCR 8 is in the SHA-256 bank)");
-        return true;
-    }
-    struct hash extended;
-    if (!hash_pieces(
-            HASH_SHA256, (struct bytes[]){bytes_of(zero, sizeof zero), digest}, 2, &extended, err))
-        return false;
-    struct bytes pcr = bytes_of(check->pcrs[INIT_DATA_PCR], PCR_SIZE);
-    if (check->have_pcrs && !bytes_equal(pcr, hash_view(&extended)))
-        check_fail_hex(check->verdict, "tpm.init-data", pcr, hash_view(&extended));
-    return true;
-}
-
-static bool put_hex(json_t *claims, const char *name, struct bytes value)
-{
-    char text[2 * TPM_DATA_MAX + 1];
-    hex_encode(value, text);
-    return json_object_set_new(claims, name, json_string(text)) == 0;
+    check_nonce(check);
+    return (!check->ak || !check->have_signature ||
+               tpm_quote_signature(&check->quote, check->ak,
+                   bytes_of(check->signature.data, check->signature.len), "ak_public", err)) &&
+           tpm_quote_selection(&check->quote, err) &&
+           tpm_quote_init_data(&check->quote, check->input->init_data, err);
 }
 
 static bool make_claims(struct check *check, struct err *err)
 {
     auto_json *claims = json_object();
-    bool done = claims != NULL;
-    for (size_t i = 0; done && i < PCR_COUNT; i++) {
-        char name[16];
-        snprintf(name, sizeof name, "pcr%02zu", i);
-        done = put_hex(claims, name, bytes_of(check->pcrs[i], PCR_SIZE));
-    }
-    done =
-        done &&
-        json_object_set_new(claims, "ak_public", json_string(check->evidence.ak_public)) == 0 &&
-        put_hex(claims, "init_data", bytes_of(check->pcrs[INIT_DATA_PCR], PCR_SIZE)) &&
-        put_hex(claims, "report_data", bytes_of(check->attest.extra_data, check->attest.extra_len));
-    if (!done)
+    if (!claims ||
+        json_object_set_new(claims, "ak_public", json_string(check->evidence.ak_public)) != 0)
         return err_nomem(err);
-    if (check->evidence.event_log && !tpm_log_claims(buf_bytes(&check->log),
-                                         (const uint8_t(*)[PCR_SIZE])check->pcrs, claims, err))
+    if (!tpm_quote_claims(&check->quote, claims, claims, err))
+        return false;
+    if (check->evidence.event_log &&
+        !tpm_log_claims(
+            buf_bytes(&check->log), (const uint8_t(*)[TPM_PCR_SIZE])check->quote.pcrs, claims, err))
         return false;
     check->verdict->claims = take_ptr(claims);
     return true;
@@ -356,6 +218,7 @@ static bool tpm_verify(const struct verify_input *input, struct verdict *verdict
     struct check check = {.input = input,
         .verdict = verdict,
         .message = BUF_INIT(TEXT_MAX),
+        .quote = {.family = "tpm", .verdict = verdict},
         .log = BUF_INIT(EVENTLOG_MAX)};
     bool shaped = false;
     if (!decode_evidence(&check, &shaped, err))
@@ -363,15 +226,8 @@ static bool tpm_verify(const struct verify_input *input, struct verdict *verdict
     if (!shaped)
         return true;
     if (!read_ak(&check, err) || !read_message(&check, err) || !read_signature(&check, err) ||
-        !read_pcrs(&check, err) || !read_log(&check, err) || !check_signature(&check, err))
-        return false;
-    if (check.have_attest) {
-        check_selection(&check);
-        check_nonce(&check);
-        if (!check_pcr_digest(&check, err))
-            return false;
-    }
-    if (!check_init_data(&check, err))
+        !tpm_quote_pcrs(&check.quote, check.parts.pcrs, tpm_pcr_hex, err) ||
+        !read_log(&check, err) || !check_quote(&check, err))
         return false;
     verdict->class_name = "cpu";
     return verdict->reason_count > 0 || make_claims(&check, err);

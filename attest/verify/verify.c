@@ -6,7 +6,13 @@
 
 #include "crypt/base/utf8.h"
 
-static const struct verifier *const verifiers[] = {&verifier_tpm, &verifier_tdx, &verifier_sample};
+static const struct verifier *const verifiers[] = {
+    &verifier_tpm,
+    &verifier_tdx,
+    &verifier_az_tdx,
+    &verifier_sample,
+    &verifier_sampledevice,
+};
 
 void verdict_done(struct verdict *verdict)
 {

@@ -75,4 +75,6 @@ bool verify_evidence(const struct verifier *verifier, const struct verify_input 
 extern const struct verifier verifier_tpm;
 extern const struct verifier verifier_tdx;
 extern const struct verifier verifier_sample;
+extern const struct verifier verifier_sampledevice;
+extern const struct verifier verifier_az_tdx;
 const struct verifier *verifier_find(const char *tee); /* NULL when there is none */

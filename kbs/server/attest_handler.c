@@ -141,15 +141,15 @@ static bool refuse_agent(struct server *server, const struct session *session, c
 /* -- /attest ------------------------------------------------------------------------------------- */
 
 /* Evidence signed by an attestation key is worth as much as that key. *ret_ok false: refused. */
-static bool check_agent(struct server *server, const struct session *session, const json_t *claims,
-    struct response *response, bool *ret_ok, struct err *err)
+static bool check_agent(struct server *server, const struct session *session, const char *tee,
+    const json_t *claims, struct response *response, bool *ret_ok, struct err *err)
 {
     auto_buf spki = BUF_INIT(VERIFIER_SPKI_MAX);
     char agent[AGENT_ID_SIZE] = "";
     bool admitted = false, enrolled = false;
     *ret_ok = false;
     const char *ak = json_member_text(claims, "ak_public");
-    if (!ak && strcmp(session->tee, "tpm") != 0) {
+    if (!ak && strcmp(tee, "tpm") != 0) {
         *ret_ok = true;
         return true;
     }
@@ -164,23 +164,88 @@ static bool check_agent(struct server *server, const struct session *session, co
     return true;
 }
 
+/* Of the primary evidence and of each device. What a verifier answers is not believed beyond what was asked of it. */
+static bool check_agents(struct server *server, const struct session *session,
+    const struct verifier_answer *answer, struct response *response, bool *ret_ok, struct err *err)
+{
+    if (!check_agent(server, session, session->tee, answer->claims, response, ret_ok, err))
+        return false;
+    for (size_t i = 0; *ret_ok && i < answer->device_count; i++) {
+        const struct verifier_device *device = &answer->devices[i];
+        if (!kbs_conf_tee_ok(server->conf, device->tee))
+            return err_set(err, ERR_FORMAT,
+                "a verifier took a device of tee \"%s\", which it must not", device->tee);
+        if (!check_agent(server, session, device->tee, device->claims, response, ret_ok, err))
+            return false;
+    }
+    return true;
+}
+
+/* What a token is made of; the arrays run over the primary evidence and then the devices. */
+struct making {
+    json_t *values, *runtime, *device_runtime;
+    struct appraisal appraisals[1 + VERIFIER_DEVICES_MAX];
+    struct ear_piece pieces[1 + VERIFIER_DEVICES_MAX];
+    size_t count;
+};
+_Static_assert(1 + VERIFIER_DEVICES_MAX <= EAR_PIECES_MAX, "a token holds them all");
+
+static void making_done(struct making *making)
+{
+    json_unref(making->values);
+    json_unref(making->runtime);
+    json_unref(making->device_runtime);
+    for (size_t i = 0; i < making->count; i++)
+        appraisal_done(&making->appraisals[i]);
+}
+
+static bool add_piece(struct making *making, const struct ear_piece *piece, struct err *err)
+{
+    struct appraisal *appraisal = &making->appraisals[making->count];
+    if (!appraise(piece->tee, piece->claims, making->values, appraisal, err))
+        return false;
+    making->pieces[making->count] = *piece;
+    making->pieces[making->count++].appraisal = appraisal;
+    return true;
+}
+
+/* The runtime data of evidence with devices has their evidence in it, as text: the token leaves it out, since it holds their claims. */
+static bool make_runtime(struct making *making, const struct session *session,
+    const struct verifier_answer *answer, struct err *err)
+{
+    const char *additional = answer->device_count == 0 ? "" : NULL;
+    return json_build(&making->runtime, err, "{s:s*, s:s, s:O}", "additional-evidence", additional,
+               "nonce", session->nonce, "tee-pubkey", answer->tee_pubkey) &&
+           json_build(&making->device_runtime, err, "{s:s, s:O}", "nonce", session->nonce,
+               "tee-pubkey", answer->tee_pubkey);
+}
+
 static bool make_token(struct server *server, const struct session *session,
     const struct verifier_answer *answer, char **ret_token, struct err *err)
 {
-    auto_json *values = NULL, *runtime = NULL;
-    auto_appraisal appraisal = {0};
+    AUTO_DONE(making_done) struct making making = {0};
     int64_t now = server_now(server);
-    if (!refvalue_all(server->store, now, &values, err) ||
-        !appraise(session->tee, answer->claims, values, &appraisal, err) ||
-        !json_build(&runtime, err, "{s:s, s:s, s:O}", "additional-evidence", "", "nonce",
-            session->nonce, "tee-pubkey", answer->tee_pubkey))
+    if (!refvalue_all(server->store, now, &making.values, err) ||
+        !make_runtime(&making, session, answer, err))
         return false;
-    const struct ear_piece piece = {.tee = session->tee,
+    const struct ear_piece primary = {.tee = session->tee,
         .class_name = answer->class_name,
         .claims = answer->claims,
-        .runtime_data = runtime,
-        .appraisal = &appraisal};
-    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = now};
+        .runtime_data = making.runtime,
+        .init_data_claims = answer->init_data_claims};
+    if (!add_piece(&making, &primary, err))
+        return false;
+    for (size_t i = 0; i < answer->device_count; i++) {
+        const struct verifier_device *device = &answer->devices[i];
+        const struct ear_piece piece = {.tee = device->tee,
+            .class_name = device->class_name,
+            .claims = device->claims,
+            .runtime_data = making.device_runtime};
+        if (!add_piece(&making, &piece, err))
+            return false;
+    }
+    const struct ear_input input = {
+        .pieces = making.pieces, .count = making.count, .issued_at = now};
     return ear_issue(&server->signer, &input, ret_token, err);
 }
 
@@ -190,6 +255,15 @@ static bool send_token(
     auto_free char *text = NULL;
     session_cookie(session, response->cookie);
     return proto_token_encode(token, &text, err) && response_json(response, text, err);
+}
+
+/* Devices need the same permission as primary evidence. A name that is cut off permits nothing. */
+static void list_tees(const struct kbs_conf *conf, char ret_list[VERIFIER_TEES_MAX])
+{
+    size_t len = 0;
+    for (size_t i = 0; i < conf->attestation.tees.count && len < VERIFIER_TEES_MAX; i++)
+        len += (size_t)snprintf(ret_list + len, VERIFIER_TEES_MAX - len, "%s%s", i > 0 ? " " : "",
+            conf->attestation.tees.items[i]);
 }
 
 /* There is no source of collateral: evidence must bring what it needs, or its vendor's certificates are among [attestation] roots. */
@@ -203,6 +277,7 @@ static bool verify(struct server *server, const struct session *session, struct 
         .body = body};
     snprintf(ask.tee, sizeof ask.tee, "%s", session->tee);
     snprintf(ask.nonce, sizeof ask.nonce, "%s", session->nonce);
+    list_tees(server->conf, ask.device_tees);
     if (!verifier_ask(server->verifiers, &ask, NULL, message, ret_answer, err))
         return false;
     verifier_answer_refuse_needs(ret_answer, NULL);
@@ -221,7 +296,7 @@ static bool attest(struct server *server, const struct session *session, const s
         return false;
     if (answer.status == VERIFIER_REFUSED)
         return refuse_evidence(server, session, &answer, response, err);
-    if (!check_agent(server, session, answer.claims, response, &ok, err))
+    if (!check_agents(server, session, &answer, response, &ok, err))
         return false;
     if (!ok)
         return true;

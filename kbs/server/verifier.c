@@ -433,6 +433,6 @@ bool verifier_ask(struct verifiers *verifiers, const struct verifier_request *re
         return err_wrap(err, "verifier");
     }
     *ret_answer = answer;
-    answer.claims = answer.tee_pubkey = NULL;
+    answer = (struct verifier_answer){0};
     return true;
 }

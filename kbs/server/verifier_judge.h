@@ -12,3 +12,13 @@
  * failure can be written. */
 bool verifier_judge(const struct verifier_request *request, const struct secret *credential,
     struct buf *ret_answer, struct err *err) MUST_CHECK;
+
+/* -- for the two kinds of judgement (verifier_judge.c, judge_evidence.c) -- */
+
+bool judge_evidence(const struct verifier_request *request, struct verifier_answer *answer,
+    struct err *err) MUST_CHECK;
+/* An error about the input becomes a reason: true. Trouble of our own: false. */
+bool judge_note(struct verdict *verdict, const char *check, const char *expected,
+    const struct err *err) MUST_CHECK;
+/* The answer becomes a refusal with these reasons. */
+void judge_refuse(struct verifier_answer *answer, const struct verdict *verdict);

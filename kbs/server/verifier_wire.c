@@ -7,6 +7,7 @@
 #include "crypt/base/pack.h"
 
 #define CODE_MAX                 32
+#define INIT_DATA_LEVELS         20 /* as init_data.h promises */
 #define FLAG_COLLATERAL_OPTIONAL 1u
 #define FLAG_EXPIRED_OK          2u
 
@@ -14,7 +15,23 @@ void verifier_answer_done(struct verifier_answer *answer)
 {
     json_unref(answer->claims);
     json_unref(answer->tee_pubkey);
-    answer->claims = answer->tee_pubkey = NULL;
+    json_unref(answer->init_data_claims);
+    answer->claims = answer->tee_pubkey = answer->init_data_claims = NULL;
+    for (size_t i = 0; i < answer->device_count; i++)
+        json_unref(answer->devices[i].claims);
+    answer->device_count = 0;
+}
+
+bool verifier_tee_listed(const char *list, const char *tee)
+{
+    size_t len = strlen(tee);
+    while (*list != '\0') {
+        size_t word = strcspn(list, " ");
+        if (word == len && memcmp(list, tee, len) == 0)
+            return true;
+        list += word + (list[word] == ' ');
+    }
+    return false;
 }
 
 void verifier_answer_refuse_needs(struct verifier_answer *answer, const struct collateral *have)
@@ -47,6 +64,7 @@ bool verifier_request_encode(
         pack_put_u64(&pack, (uint64_t)request->now);
         pack_put_u8(&pack, (request->collateral_optional ? FLAG_COLLATERAL_OPTIONAL : 0) |
                                (request->collateral_expired_ok ? FLAG_EXPIRED_OK : 0));
+        pack_put_text(&pack, request->device_tees);
         pack_put_block(&pack, request->anchors);
         pack_put_block(&pack, request->collateral);
     } else {
@@ -73,6 +91,7 @@ bool verifier_request_decode(
         unsigned flags = pack_get_u8(&in);
         request.collateral_optional = flags & FLAG_COLLATERAL_OPTIONAL;
         request.collateral_expired_ok = flags & FLAG_EXPIRED_OK;
+        pack_get_text(&in, request.device_tees, sizeof request.device_tees);
         request.anchors = pack_get_block(&in, ANCHORS_PEM_MAX);
         request.collateral = pack_get_block(&in, COLLATERAL_TOTAL_MAX);
     } else {
@@ -110,15 +129,36 @@ static bool put_json(
     return true;
 }
 
+static bool put_evidence(
+    const struct verifier_answer *answer, struct pack_writer *out, struct err *err)
+{
+    pack_put_text(out, answer->class_name);
+    if (!eventlog_trim(answer->claims, VERIFIER_EVENTLOG_MAX, err) ||
+        !put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) ||
+        !put_json(out, answer->tee_pubkey, VERIFIER_PUBKEY_MAX, "tee-pubkey", err))
+        return false;
+    if (!answer->init_data_claims)
+        pack_put_block(out, BYTES_EMPTY);
+    else if (!put_json(
+                 out, answer->init_data_claims, VERIFIER_INIT_DATA_MAX, "init-data claims", err))
+        return false;
+    pack_put_u8(out, (uint8_t)answer->device_count);
+    for (size_t i = 0; i < answer->device_count; i++) {
+        const struct verifier_device *device = &answer->devices[i];
+        pack_put_text(out, device->tee);
+        pack_put_text(out, device->class_name);
+        if (!eventlog_trim(device->claims, VERIFIER_EVENTLOG_MAX, err) ||
+            !put_json(out, device->claims, VERIFIER_CLAIMS_MAX, "claims of a device", err))
+            return false;
+    }
+    return true;
+}
+
 static bool put_accepted(enum verifier_kind kind, const struct verifier_answer *answer,
     struct pack_writer *out, struct err *err)
 {
-    if (kind == VERIFIER_EVIDENCE) {
-        pack_put_text(out, answer->class_name);
-        return eventlog_trim(answer->claims, VERIFIER_EVENTLOG_MAX, err) &&
-               put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) &&
-               put_json(out, answer->tee_pubkey, VERIFIER_PUBKEY_MAX, "tee-pubkey", err);
-    }
+    if (kind == VERIFIER_EVIDENCE)
+        return put_evidence(answer, out, err);
     pack_put_text(out, answer->ek_sha256);
     pack_put_block(out, answer->ak_spki);
     pack_put_block(out, answer->id_object);
@@ -220,19 +260,66 @@ static bool get_json(
     return json_load_strict(text, max, what, ret_json, err);
 }
 
-static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+static bool get_claims(
+    struct pack_reader *in, const char *what, json_t **ret_claims, struct err *err)
 {
     size_t left = VERIFIER_CLAIM_COUNT;
+    if (!get_json(in, VERIFIER_CLAIMS_MAX, what, ret_claims, err))
+        return false;
+    if (!json_is_object(*ret_claims) || !claims_ok(*ret_claims, VERIFIER_CLAIM_LEVELS, &left))
+        return err_set(err, ERR_FORMAT, "claims that no verifier makes");
+    return true;
+}
+
+static bool get_init_data(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
+    struct bytes text = pack_get_block(in, VERIFIER_INIT_DATA_MAX);
+    size_t left = VERIFIER_CLAIM_COUNT;
+    if (text.len == 0)
+        return true;
+    if (!json_load_strict(
+            text, VERIFIER_INIT_DATA_MAX, "init-data claims", &answer->init_data_claims, err))
+        return false;
+    if (!json_is_object(answer->init_data_claims) ||
+        !claims_ok(answer->init_data_claims, INIT_DATA_LEVELS, &left))
+        return err_set(err, ERR_FORMAT, "init-data claims that no verifier makes");
+    return true;
+}
+
+static bool get_device(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
+    struct verifier_device *device = &answer->devices[answer->device_count];
+    *device = (struct verifier_device){0};
+    pack_get_text(in, device->tee, sizeof device->tee);
+    pack_get_text(in, device->class_name, sizeof device->class_name);
+    answer->device_count++;
+    if (!get_claims(in, "claims of a device", &device->claims, err))
+        return false;
+    if (device->tee[0] == '\0' ||
+        (strcmp(device->class_name, "cpu") != 0 && strcmp(device->class_name, "gpu") != 0))
+        return err_set(err, ERR_FORMAT, "a device of an unknown class");
+    return true;
+}
+
+static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
     pack_get_text(in, answer->class_name, sizeof answer->class_name);
-    if (!get_json(in, VERIFIER_CLAIMS_MAX, "claims", &answer->claims, err) ||
+    if (!get_claims(in, "claims", &answer->claims, err) ||
         !get_json(in, VERIFIER_PUBKEY_MAX, "tee-pubkey", &answer->tee_pubkey, err))
         return false;
     if (strcmp(answer->class_name, "cpu") != 0)
         return err_set(err, ERR_FORMAT, "evidence of an unknown class");
-    if (!json_is_object(answer->claims) || !claims_ok(answer->claims, VERIFIER_CLAIM_LEVELS, &left))
-        return err_set(err, ERR_FORMAT, "claims that no verifier makes");
     if (!pubkey_ok(answer->tee_pubkey))
         return err_set(err, ERR_FORMAT, "no tee-pubkey of its wire form");
+    if (!get_init_data(in, answer, err))
+        return false;
+    size_t count = pack_get_u8(in);
+    if (count > VERIFIER_DEVICES_MAX)
+        return err_set(
+            err, ERR_FORMAT, "%zu devices; at most %d are told", count, VERIFIER_DEVICES_MAX);
+    for (size_t i = 0; i < count; i++)
+        if (!get_device(in, answer, err))
+            return false;
     return true;
 }
 
@@ -324,6 +411,6 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
     if (!pack_finish(&in, "verifier answer", err))
         return false;
     *ret_answer = answer;
-    answer.claims = answer.tee_pubkey = NULL;
+    answer = (struct verifier_answer){0};
     return true;
 }

@@ -6,12 +6,13 @@
  *     hello    u8 version (1)                          from the verifier, once its sandbox is shut
  *     request  u8 version (1)  u8 kind  fields…
  *       1 EVIDENCE   text tee, text nonce, u64 now (unix seconds), u8 flags (1 collateral is optional, 2 expired collateral
- *                    is told instead of refused), block PEM of the operator's trust anchors, block collateral
+ *                    is told instead of refused), text names of TEEs (parted by blanks) that devices may be of, block PEM of the operator's trust anchors, block collateral
  *                    (collateral.h; empty: none), block body of POST /attest as it came
  *       2 ENROL      block PEM roots of EK certificates, block body of POST /agent/enroll as it came;
  *                    then, outside the message, VERIFIER_CREDENTIAL_SIZE bytes of credential
  *     answer   u8 version (1)  u8 status  fields…
- *       0 accepted EVIDENCE   text class, block claims JSON, block tee-pubkey JSON
+ *       0 accepted EVIDENCE   text class, block claims JSON, block tee-pubkey JSON, block init-data claims JSON (empty: no init-data),
+ *                             u8 count (0..7) of devices, each: text tee, text class, block claims JSON
  *       0 accepted ENROL      text EK hash (hex), block AK SPKI (DER), block TPM2B_ID_OBJECT, block TPM2B_ENCRYPTED_SECRET
  *       1 refused             u8 count (1..32), each: text check, text got, text expected (printable ASCII)
  *       2 failed              text code name (err_info), text message: our own trouble, not the guest's
@@ -32,6 +33,10 @@
 #define VERIFIER_CLAIM_LEVELS    12    /* uefi_event_logs[].details.data, and what an event tells */
 #define VERIFIER_CLAIM_COUNT     65536 /* values in all */
 #define VERIFIER_PUBKEY_MAX      4096
+#define VERIFIER_INIT_DATA_MAX   (128u * 1024) /* claims */
+#define VERIFIER_DEVICES_MAX     7
+#define VERIFIER_CLASS_MAX       16
+#define VERIFIER_TEES_MAX        256
 #define VERIFIER_SPKI_MAX        1024
 #define VERIFIER_BLOB_MAX        2048
 #define VERIFIER_CREDENTIAL_SIZE 32
@@ -47,9 +52,10 @@ enum verifier_status {
 
 struct verifier_request {
     enum verifier_kind kind;
-    char tee[PROTO_TEE_MAX];                         /* EVIDENCE */
-    char nonce[PROTO_NONCE_MAX + 1];                 /* EVIDENCE: the one that the body must name */
-    int64_t now;                                     /* EVIDENCE: unix seconds */
+    char tee[PROTO_TEE_MAX];             /* EVIDENCE */
+    char nonce[PROTO_NONCE_MAX + 1];     /* EVIDENCE: the one that the body must name */
+    char device_tees[VERIFIER_TEES_MAX]; /* EVIDENCE: those that devices may be of; "": none */
+    int64_t now;                         /* EVIDENCE: unix seconds */
     bool collateral_optional, collateral_expired_ok; /* EVIDENCE: as in struct verify_input */
     struct bytes anchors;    /* EVIDENCE: PEM that adds to the pins, borrowed; empty: none */
     struct bytes collateral; /* EVIDENCE: as collateral_encode() writes it, borrowed; empty: none */
@@ -57,12 +63,22 @@ struct verifier_request {
     struct bytes body;       /* borrowed, never parsed by the front */
 };
 
+/* Accepted evidence besides the primary one. */
+struct verifier_device {
+    char tee[PROTO_TEE_MAX];
+    char class_name[VERIFIER_CLASS_MAX];
+    json_t *claims; /* owned */
+};
+
 struct verifier_answer {
     enum verifier_status status;
     /* EVIDENCE, accepted; the JSON values are owned */
-    char class_name[16];
+    char class_name[VERIFIER_CLASS_MAX];
     json_t *claims;
     json_t *tee_pubkey;
+    json_t *init_data_claims; /* object; NULL: no init-data came */
+    struct verifier_device devices[VERIFIER_DEVICES_MAX];
+    size_t device_count;
     /* ENROL, accepted; borrowed from the message */
     char ek_sha256[65];
     struct bytes ak_spki, id_object, encrypted_secret;
@@ -75,6 +91,9 @@ struct verifier_answer {
     char needs[VERIFY_NEEDS_MAX][COLLATERAL_NAME_MAX];
     size_t need_count;
 };
+
+/* `tee` is one of the names in `list`, which blanks part. */
+bool verifier_tee_listed(const char *list, const char *tee);
 
 void verifier_answer_done(struct verifier_answer *answer);
 #define auto_verifier_answer AUTO_DONE(verifier_answer_done) struct verifier_answer

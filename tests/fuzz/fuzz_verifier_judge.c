@@ -19,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct verifier_request request = {
         .kind = data[0] < 2 ? VERIFIER_EVIDENCE : VERIFIER_ENROL,
         .nonce = "AAAA",
+        .device_tees = "tpm sampledevice",
         .body = bytes_of(data + 1, size - 1),
     };
     snprintf(request.tee, sizeof request.tee, "%s", data[0] == 0 ? "sample" : "tpm");

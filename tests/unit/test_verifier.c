@@ -277,7 +277,7 @@ static void test_reasons(void **state)
     assert_done(verifier_ask(kbs.server.verifiers, &request, NULL, &message, &answer, &err), &err);
     assert_int_equal(answer.status, VERIFIER_REFUSED);
     static const char *const checks[] = {
-        "nonce", "additional-evidence", "init-data", "sample.report-data"};
+        "nonce", "init-data", "sample.report-data", "additional-evidence"};
     assert_int_equal(answer.reason_count, ARRAY_LEN(checks));
     for (size_t i = 0; i < ARRAY_LEN(checks); i++)
         assert_string_equal(answer.reasons[i].check, checks[i]);

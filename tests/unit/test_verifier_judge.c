@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/inputs.h"
 
+#include "attest/runtime.h"
+#include "crypt/base/b64.h"
 #include "crypt/base/json.h"
 #include "kbs/server/verifier_judge.h"
 
@@ -40,6 +42,7 @@ static bool judge(struct bytes input, struct err *ret_err)
     struct verifier_request request = {
         .kind = input.data[0] < 2 ? VERIFIER_EVIDENCE : VERIFIER_ENROL,
         .nonce = "AAAA",
+        .device_tees = "tpm sampledevice",
         .roots = bytes_str(roots),
         .body = bytes_slice(input, 1, input.len),
     };
@@ -84,7 +87,16 @@ static void bad_inputs_are_refusals_and_never_failures(void **state)
         {"evidence-no-evidence.bin", ERR_CRYPTO, "\"tee-evidence\" is missing"},
         {"evidence-no-runtime-data.bin", ERR_CRYPTO, "\"runtime-data\" is missing"},
         {"evidence-nonce-twice.bin", ERR_CRYPTO, "duplicate object key"},
-        {"evidence-of-devices.bin", ERR_CRYPTO, "additional-evidence: evidence of devices"},
+        {"devices-unknown.bin", ERR_CRYPTO, "additional-evidence: nvidia"},
+        {"devices-no-json.bin", ERR_CRYPTO,
+            "additional-evidence: additional_evidence: not the JSON"},
+        {"devices-array.bin", ERR_CRYPTO, "additional-evidence: no object"},
+        {"devices-twice.bin", ERR_CRYPTO, "duplicate object key"},
+        {"devices-eight.bin", ERR_CRYPTO, "additional-evidence: too many devices"},
+        {"devices-sample-not-listed.bin", ERR_CRYPTO, "additional-evidence: sample"},
+        {"devices-svn-number.bin", ERR_CRYPTO, "sampledevice.evidence: sample evidence: member"},
+        {"devices-text.bin", ERR_CRYPTO, "sampledevice.evidence: not a JSON object"},
+        {"devices-report-data-other.bin", ERR_CRYPTO, "sampledevice.report-data: AAAA"},
         {"evidence-other-nonce.bin", ERR_CRYPTO, "nonce: AAAB"},
         {"evidence-text.bin", ERR_CRYPTO, "\"primary_evidence\" must be an object"},
         {"evidence-trailing.bin", ERR_CRYPTO, "end of file expected"},
@@ -115,6 +127,118 @@ static void only_the_report_data_is_wrong(void **state)
     secret_unref(input);
 }
 
+#define PUBKEY                                                                        \
+    "{\"alg\":\"ECDH-ES+A256KW\",\"crv\":\"P-256\",\"kty\":\"EC\",\"x\":"             \
+    "\"gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0\",\"y\":\"SLW_xSffzlPWrHEVI30DHM_" \
+    "4egVwt3NQqeUD7nMFpps\"}"
+#define INIT_DATA                                                                                \
+    "version = \"0.1.0\"\nalgorithm = \"sha384\"\n[data]\nteam = \"red\"\n\"aa.toml\" = 'a.b = " \
+    "1'\n"
+
+/* {"svn","report_data"} bound to the runtime data of the guest (`additional`) or of a device (NULL). */
+static json_t *sample_evidence(const char *svn, const char *additional)
+{
+    struct err err = ERR_INIT;
+    auto_json *pubkey = NULL;
+    auto_free char *canonical = NULL;
+    json_t *evidence = NULL;
+    struct hash digest;
+    assert_done(json_load_strict(bytes_str(PUBKEY), 4096, "key", &pubkey, &err), &err);
+    assert_done(
+        runtime_data("AAAA", pubkey, additional, HASH_SHA384, &canonical, &digest, &err), &err);
+    auto_free char *text = b64_encode(B64_STD, hash_view(&digest));
+    assert_done(json_build(&evidence, &err, "{s:s, s:s}", "svn", svn, "report_data", text), &err);
+    return evidence;
+}
+
+/* A guest with a device in it and init-data; `signed_for` is what its primary evidence vouches for. */
+static char *body_with_device(const char *additional, const char *signed_for)
+{
+    struct err err = ERR_INIT;
+    auto_json *pubkey = NULL, *body = NULL, *primary = sample_evidence("1", signed_for);
+    assert_done(json_load_strict(bytes_str(PUBKEY), 4096, "key", &pubkey, &err), &err);
+    assert_done(
+        json_build(&body, &err, "{s:{s:s, s:s}, s:{s:s, s:O}, s:{s:O, s:s}}", "init-data", "format",
+            "toml", "body", INIT_DATA, "runtime-data", "nonce", "AAAA", "tee-pubkey", pubkey,
+            "tee-evidence", "primary_evidence", primary, "additional_evidence", additional),
+        &err);
+    return json_text(body);
+}
+
+static void judge_body(const char *tee, const char *body, struct verifier_answer *ret_answer)
+{
+    struct err err = ERR_INIT;
+    auto_buf text = BUF_INIT(VERIFIER_ANSWER_MAX);
+    struct verifier_request request = {.kind = VERIFIER_EVIDENCE,
+        .nonce = "AAAA",
+        .device_tees = "sampledevice",
+        .body = bytes_str(body)};
+    snprintf(request.tee, sizeof request.tee, "%s", tee);
+    assert_done(verifier_judge(&request, NULL, &text, &err), &err);
+    assert_done(verifier_answer_decode(request.kind, buf_bytes(&text), ret_answer, &err), &err);
+}
+
+static void devices_and_init_data_are_judged_too(void **state)
+{
+    (void)state;
+    auto_json *device = sample_evidence("2", NULL),
+              *devices = json_pack("{s:O}", "sampledevice", device);
+    auto_free char *additional = json_text(devices);
+    auto_free char *body = body_with_device(additional, additional);
+    auto_verifier_answer answer = {0};
+    judge_body("sample", body, &answer);
+    assert_int_equal(answer.status, VERIFIER_ACCEPTED);
+    assert_string_equal(answer.class_name, "cpu");
+    assert_int_equal(answer.device_count, 1);
+    assert_string_equal(answer.devices[0].tee, "sampledevice");
+    assert_string_equal(answer.devices[0].class_name, "gpu");
+    assert_string_equal(json_member_text(answer.devices[0].claims, "svn"), "2");
+    assert_null(
+        json_object_get(answer.devices[0].claims, "init_data")); /* the guest's, not the device's */
+    assert_string_equal(json_member_text(answer.init_data_claims, "team"), "red");
+    auto_free char *init = json_text(answer.init_data_claims);
+    assert_string_equal(init, "{\"team\":\"red\",\"aa.toml\":{\"a\":{\"b\":1}}}");
+    assert_int_equal(
+        strlen(json_member_text(answer.claims, "init_data")), 64); /* base64 of SHA-384 */
+}
+
+/* The primary evidence vouches for the text of the devices' evidence: none can be put beside it, taken away or exchanged. */
+static void devices_are_bound_to_the_guest(void **state)
+{
+    (void)state;
+    auto_json *device = sample_evidence("2", NULL),
+              *devices = json_pack("{s:O}", "sampledevice", device);
+    auto_json *other = sample_evidence("2", ""); /* bound as primary evidence is */
+    auto_json *others = json_pack("{s:O}", "sampledevice", other);
+    auto_free char *additional = json_text(devices), *additional_other = json_text(others);
+    const struct {
+        const char *additional, *signed_for, *check;
+    } cases[] = {
+        {additional, "", "sample.report-data"},
+        {"", additional, "sample.report-data"},
+        {additional, additional_other, "sample.report-data"},
+        {additional_other, additional_other, "sampledevice.report-data"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_free char *body = body_with_device(cases[i].additional, cases[i].signed_for);
+        auto_verifier_answer answer = {0};
+        judge_body("sample", body, &answer);
+        assert_int_equal(answer.status, VERIFIER_REFUSED);
+        assert_int_equal(answer.reason_count, 1);
+        assert_string_equal(answer.reasons[0].check, cases[i].check);
+    }
+}
+
+static void a_device_alone_is_no_guest(void **state)
+{
+    (void)state;
+    auto_free char *body = body_with_device("", "");
+    auto_verifier_answer answer = {0};
+    judge_body("sampledevice", body, &answer);
+    assert_int_equal(answer.status, VERIFIER_REFUSED);
+    assert_string_equal(answer.reasons[0].check, "evidence");
+}
+
 static void trouble_of_our_own_is_a_failure(void **state)
 {
     (void)state;
@@ -135,6 +259,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_inputs_are_refusals_and_never_failures),
         cmocka_unit_test(only_the_report_data_is_wrong),
+        cmocka_unit_test(devices_and_init_data_are_judged_too),
+        cmocka_unit_test(devices_are_bound_to_the_guest),
+        cmocka_unit_test(a_device_alone_is_no_guest),
         cmocka_unit_test(trouble_of_our_own_is_a_failure),
     };
     return cmocka_run_group_tests(tests, read_roots, NULL);

@@ -15,6 +15,7 @@ static void test_requests(void **state)
         .nonce = "AAAA",
         .now = 1700000000,
         .collateral_expired_ok = true,
+        .device_tees = "tpm sampledevice",
         .anchors = bytes_str("PEM"),
         .collateral = bytes_of("\0\0", 2),
         .body = bytes_str("{\"hostile\":\xff")};
@@ -27,6 +28,7 @@ static void test_requests(void **state)
     assert_string_equal(got.nonce, "AAAA");
     assert_true(bytes_equal(got.body, one.body));
     assert_int_equal(got.now, 1700000000);
+    assert_string_equal(got.device_tees, one.device_tees);
     assert_true(got.collateral_expired_ok && !got.collateral_optional);
     assert_true(bytes_equal(got.anchors, one.anchors));
     assert_true(bytes_equal(got.collateral, one.collateral));
@@ -75,6 +77,42 @@ static void test_accepted(void **state)
     assert_true(bytes_equal(got_keys.ak_spki, keys.ak_spki));
     assert_true(bytes_equal(got_keys.id_object, keys.id_object));
     assert_true(bytes_equal(got_keys.encrypted_secret, keys.encrypted_secret));
+}
+
+static void test_devices(void **state)
+{
+    (void)state;
+    auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX);
+    auto_verifier_answer answer = {.class_name = "cpu",
+                             .device_count = 2,
+                             .devices = {{"sampledevice", "gpu", NULL}, {"tpm", "cpu", NULL}}},
+                         got = {0};
+    assert_done(json_build(&answer.claims, &err, "{s:s}", "svn", "1"), &err);
+    assert_done(json_build(&answer.tee_pubkey, &err, "{s:s, s:s, s:s, s:s}", "alg", "RSA-OAEP-256",
+                    "e", "AQAB", "kty", "RSA", "n", "AA"),
+        &err);
+    assert_done(
+        json_build(&answer.init_data_claims, &err, "{s:{s:[s]}}", "aa.toml", "k", "v"), &err);
+    assert_done(json_build(&answer.devices[0].claims, &err, "{s:s}", "svn", "2"), &err);
+    assert_done(json_build(&answer.devices[1].claims, &err, "{s:s}", "pcr00", "00"), &err);
+    round_trip(VERIFIER_EVIDENCE, &answer, &message, &got);
+    assert_true(json_equal(got.init_data_claims, answer.init_data_claims));
+    assert_int_equal(got.device_count, 2);
+    assert_string_equal(got.devices[0].tee, "sampledevice");
+    assert_string_equal(got.devices[0].class_name, "gpu");
+    assert_true(json_equal(got.devices[1].claims, answer.devices[1].claims));
+}
+
+static void test_names_of_tees(void **state)
+{
+    (void)state;
+    assert_true(verifier_tee_listed("tpm sampledevice", "tpm"));
+    assert_true(verifier_tee_listed("tpm sampledevice", "sampledevice"));
+    assert_false(verifier_tee_listed("tpm sampledevice", "sample"));
+    assert_false(verifier_tee_listed("tpm", "tpm "));
+    assert_false(verifier_tee_listed("tpm", "tp"));
+    assert_false(verifier_tee_listed("", "tpm"));
+    assert_false(verifier_tee_listed("tpm", ""));
 }
 
 /* A reason may quote what a guest sent, cut within a character of several bytes. */
@@ -231,6 +269,14 @@ static void test_bad_inputs(void **state)
         {"pubkey-oct.bin", ERR_FORMAT, "wire form"},
         {"evidence-cut.bin", ERR_FORMAT, "tee-pubkey"},
         {"evidence-trailing.bin", ERR_FORMAT, "1 bytes after its end"},
+        {"init-data-array.bin", ERR_FORMAT, "init-data claims that no verifier makes"},
+        {"init-data-no-json.bin", ERR_FORMAT, "init-data claims"},
+        {"init-data-21-levels.bin", ERR_FORMAT, "init-data claims that no verifier makes"},
+        {"devices-8.bin", ERR_FORMAT, "8 devices"},
+        {"devices-fewer.bin", ERR_FORMAT, "claims of a device: empty"},
+        {"device-class-switch.bin", ERR_FORMAT, "a device of an unknown class"},
+        {"device-no-tee.bin", ERR_FORMAT, "a device of an unknown class"},
+        {"device-claims-text.bin", ERR_FORMAT, "claims that no verifier makes"},
         {"reasons-none.bin", ERR_FORMAT, cut},
         {"reasons-33.bin", ERR_FORMAT, cut},
         {"reasons-fewer.bin", ERR_FORMAT, cut},
@@ -256,6 +302,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
         cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_devices),
+        cmocka_unit_test(test_names_of_tees),
         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_needs),
         cmocka_unit_test(test_shape_of_claims),
