@@ -79,15 +79,17 @@ static void find_exe(pid_t tid, struct caller_look *look)
 }
 
 /* Through the link to the very file that runs, whatever lies at its path now. */
-static void find_digest(struct exe_digests *digests, pid_t tid, struct caller_look *look)
+static void find_digest(
+    struct exe_digests *digests, pid_t tid, bool quick, struct caller_look *look)
 {
     struct err err = ERR_INIT;
     auto_fd int fd = open_of(tid, "/exe", O_RDONLY | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         err_set_errno(&err, ERR_IO, "open the executable");
     else
-        look->has_digest = exe_digest(digests, fd, look->digest, &err);
-    if (!look->has_digest)
+        look->has_digest = quick ? exe_digest_known(digests, fd, look->digest)
+                                 : exe_digest(digests, fd, look->digest, &err);
+    if (!look->has_digest && !quick)
         log_err(LOG_LEVEL_DEBUG, &err, "process %d (%s)", (int)look->pid, look->exe);
 }
 
@@ -116,7 +118,7 @@ bool caller_look(struct exe_digests *digests, pid_t tid, unsigned needs,
     if (needs & (CALLER_EXE | CALLER_DIGEST))
         find_exe(tid, &look);
     if (needs & CALLER_DIGEST)
-        find_digest(digests, tid, &look);
+        find_digest(digests, tid, needs & CALLER_QUICK, &look);
     look.cgroup_fd = take_fd(cgroup);
     look.status_fd = take_fd(status);
     *ret_look = look;

@@ -25,6 +25,7 @@
 enum caller_need {
     CALLER_EXE = 1,
     CALLER_DIGEST = 2, /* of the executable */
+    CALLER_QUICK = 4,  /* but only if it is remembered: nothing is read */
 };
 #define CALLER_NEEDS (CALLER_EXE | CALLER_DIGEST)
 

@@ -27,7 +27,7 @@ struct entry {
 };
 
 struct callers {
-    struct witness_client *witness;
+    struct witness_client *witness, *digests;
     int execs_fd;         /* -1: no notices */
     pthread_mutex_t lock; /* protects what follows */
     uint64_t clock;
@@ -194,13 +194,25 @@ static void remember(struct callers *callers, pid_t tid, unsigned needs,
 
 /* -- looking ------------------------------------------------------------------------------------ */
 
+static bool look_at(struct callers *callers, pid_t tid, unsigned needs,
+    struct caller_look *ret_look, struct err *err)
+{
+    unsigned quick = needs & CALLER_DIGEST ? CALLER_QUICK : 0;
+    if (!witness_look(callers->witness, tid, needs | quick, LOOK_MS, ret_look, err))
+        return false;
+    if (!quick || ret_look->has_digest)
+        return true;
+    caller_look_done(ret_look);
+    return witness_look(callers->digests, tid, needs, LOOK_MS, ret_look, err);
+}
+
 static bool look_anew(
     struct callers *callers, pid_t tid, unsigned needs, struct caller **ret_caller, struct err *err)
 {
     struct caller_look look;
     char cgroup[CGROUP_PATH_SIZE] = "";
     struct err ignored = ERR_INIT;
-    if (!witness_look(callers->witness, tid, needs, LOOK_MS, &look, err))
+    if (!look_at(callers, tid, needs, &look, err))
         return false;
     (void)!read_cgroup(look.cgroup_fd, cgroup, &ignored); /* "": then no pattern of one fits */
     struct caller like = {.pid = look.pid,
@@ -310,14 +322,15 @@ void callers_watch(struct callers *callers)
     pthread_mutex_unlock(&callers->lock);
 }
 
-bool callers_new(
-    struct witness_client *witness, size_t size, struct callers **ret_callers, struct err *err)
+bool callers_new(struct witness_client *witness, struct witness_client *digests, size_t size,
+    struct callers **ret_callers, struct err *err)
 {
     struct callers *callers =
         size > 0 ? calloc(1, sizeof *callers + size * sizeof *callers->entries) : NULL;
     if (!callers)
         return err_nomem(err);
     callers->witness = witness;
+    callers->digests = digests;
     callers->execs_fd = -1;
     callers->size = size;
     pthread_mutex_init(&callers->lock, NULL);

@@ -35,9 +35,10 @@ DEFINE_AUTO(struct caller, caller_unref);
 
 struct callers;
 
-/* `size`: how many threads are remembered; each takes two descriptors. `witness` is borrowed. */
-bool callers_new(struct witness_client *witness, size_t size, struct callers **ret_callers,
-    struct err *err) MUST_CHECK;
+/* `size`: how many threads are remembered; each takes two descriptors. The clients are borrowed; `digests`, on a lane of its own, is asked when an
+ * executable must be read: that takes as long as it is, and holds up nobody who asks for less. */
+bool callers_new(struct witness_client *witness, struct witness_client *digests, size_t size,
+    struct callers **ret_callers, struct err *err) MUST_CHECK;
 void callers_free(struct callers *callers);
 DEFINE_AUTO(struct callers, callers_free);
 /* Asks the monitor for the kernel's notices; without them all works, slower. */

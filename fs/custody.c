@@ -71,15 +71,14 @@ static void on_asked_again(void *arg, const struct resolve_result *result, const
     custody->doubt = NULL;
 }
 
-/* Is it the secret, or the guest? A broker that refuses the guest may say the same of each resource, so it is asked for a new token. */
+/* Is it the secret, or the guest? A broker that refuses the guest may say the same of each resource, so each is asked for a new token. */
 static void doubt(struct custody *custody)
 {
     struct resolver *resolver = custody->resolver;
     struct err err = ERR_INIT;
-    if (custody->doubt || !resolver->attest || !resolver->forget)
+    if (custody->doubt || !resolver->probe)
         return;
-    resolver->forget(resolver, true);
-    if (!resolver->attest(resolver, DOUBT_MS, on_asked_again, custody, &custody->doubt, &err))
+    if (!resolver->probe(resolver, true, DOUBT_MS, on_asked_again, custody, &custody->doubt, &err))
         custody->doubt = NULL;
 }
 

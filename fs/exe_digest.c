@@ -86,6 +86,13 @@ static bool digest_file(int fd, uint8_t *ret_digest, struct err *err)
     return done;
 }
 
+bool exe_digest_known(struct exe_digests *digests, int fd, uint8_t ret_digest[EXE_DIGEST_SIZE])
+{
+    struct stat st;
+    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && local_fs(fd) &&
+           recall(digests, &st, ret_digest);
+}
+
 bool exe_digest(
     struct exe_digests *digests, int fd, uint8_t ret_digest[EXE_DIGEST_SIZE], struct err *err)
 {

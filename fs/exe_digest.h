@@ -19,6 +19,8 @@ struct exe_digests;
 bool exe_digests_new(struct exe_digests **ret_digests, struct err *err) MUST_CHECK;
 void exe_digests_free(struct exe_digests *digests);
 DEFINE_AUTO(struct exe_digests, exe_digests_free);
+/* Is it remembered? */
+bool exe_digest_known(struct exe_digests *digests, int fd, uint8_t ret_digest[EXE_DIGEST_SIZE]);
 /* Of the regular file that `fd` can read. ERR_IO, ERR_CONFIG (too long, or on a file system that is not taken). */
 bool exe_digest(struct exe_digests *digests, int fd, uint8_t ret_digest[EXE_DIGEST_SIZE],
     struct err *err) MUST_CHECK;

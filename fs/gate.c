@@ -16,7 +16,7 @@ struct gate {
     int policy; /* enum conf_audit */
     struct access *access;
     struct callers *callers;
-    struct witness_client looks, records;
+    struct witness_client looks, digests, records;
     uint16_t tag; /* of the ids that this process gives */
     atomic_uint_fast64_t last_id;
     atomic_uint_fast64_t unwritten; /* records that were required */
@@ -296,9 +296,10 @@ bool gate_new(const struct gate_conf *conf, struct gate **ret_gate, struct err *
     /* Ids need not be secret, only different; a failure gives the tag 0. */
     (void)!getrandom(&gate->tag, sizeof gate->tag, 0);
     witness_client_init(&gate->looks, connect_lane, gate);
+    witness_client_init(&gate->digests, connect_lane, gate);
     witness_client_init(&gate->records, connect_lane, gate);
     if (access_new(conf->conf, &gate->access, err) &&
-        callers_new(&gate->looks, conf->callers, &gate->callers, err)) {
+        callers_new(&gate->looks, &gate->digests, conf->callers, &gate->callers, err)) {
         *ret_gate = gate;
         return true;
     }

@@ -196,6 +196,15 @@ bool handover_give_credential(struct handover *handover, int fd, struct err *err
     return !handover->failed;
 }
 
+bool handover_give_well(struct handover *handover, struct err *err)
+{
+    const struct handover_item item = {.kind = HANDOVER_WELL};
+    if (handover->failed)
+        return err_set(err, ERR_UNREACH, "the handover has failed already");
+    handover->failed = !send_item(handover->fd, &item, NULL, err);
+    return !handover->failed;
+}
+
 static bool receive_item(int fd, struct handover_item *ret_item, struct err *err)
 {
     auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
@@ -402,6 +411,9 @@ static bool take_item(
         return true;
     case HANDOVER_CREDENTIAL:
         take_credential(taking, file_fd);
+        return true;
+    case HANDOVER_WELL:
+        taking->sink->well(taking->sink->arg);
         return true;
     case HANDOVER_END:
         return true;

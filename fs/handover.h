@@ -11,6 +11,7 @@
  *     KEPT      u32 number, u8 is a name, u64 fresh in ms, u64 limit in ms (both from the start of its age), u32 length, then so many
  *               bytes: the sealed string (or the name)
  *     OPEN      block mount point, u64 fh, u32 number + 1 (0: not a sealed file); a descriptor of the source file beside it
+ *     WELL      secrets could be served (fs/health.h)
  *     CREDENTIAL  a connection beside it, on which a unit waits for its credential (fs/credentials.h); last, so that a program that does not know
  *               this message has had all else
  *     END
@@ -46,7 +47,8 @@ enum handover_kind {
     HANDOVER_PAST,
     HANDOVER_CREDENTIAL,
     HANDOVER_HELD,
-    HANDOVER_KIND_MAX = HANDOVER_HELD
+    HANDOVER_WELL,
+    HANDOVER_KIND_MAX = HANDOVER_WELL
 };
 
 struct handover_item {
@@ -89,6 +91,7 @@ bool handover_give_kept(struct handover *handover, struct lease *lease, bool is_
 /* `lease` NULL: not a sealed file. */
 bool handover_give_open(struct handover *handover, const char *mountpoint, uint64_t fh, int file_fd,
     struct lease *lease, struct err *err) MUST_CHECK;
+bool handover_give_well(struct handover *handover, struct err *err) MUST_CHECK;
 bool handover_give_credential(struct handover *handover, int fd, struct err *err) MUST_CHECK;
 /* Says END and waits for TAKEN, also after something could not be given: the successor may have had enough. False: it
  * has not taken over and never will. *ret_held: credentials that it holds, from the first on. */
@@ -108,6 +111,7 @@ struct handover_sink {
     void (*open)(void *arg, const char *mountpoint, uint64_t fh, int file_fd, struct lease *lease);
     /* True: it is held from here on, by somebody whom the end of this process does not end. `fd` stays the caller's. */
     bool (*credential)(void *arg, int fd);
+    void (*well)(void *arg);
     void *arg;
     size_t memory; /* locked memory for plaintexts, in bytes: what is beyond is left out */
 };

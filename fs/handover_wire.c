@@ -45,6 +45,7 @@ bool handover_encode(const struct handover_item *item, struct buf *out, struct e
         pack_put_u64(&writer, (uint64_t)item->past.left_ms);
         break;
     case HANDOVER_CREDENTIAL:
+    case HANDOVER_WELL:
     case HANDOVER_END:
     case HANDOVER_TAKEN:
         break;

@@ -9,6 +9,8 @@ struct health {
     struct resolver_call *call; /* of a try */
     int64_t tried_ms;
     bool tried, good;
+    bool inherited;    /* good, but for this configuration nobody has asked yet */
+    uint64_t before;   /* resolved when the try began */
     uint64_t resolved; /* when it failed last: one more, and it is well again */
     struct err why;
 };
@@ -34,9 +36,19 @@ void health_note(struct health *health, const struct err *err, uint64_t resolved
 {
     if (!is_illness(err->code))
         return;
-    health->good = false;
+    health_distrust(health, err, resolved);
+}
+
+void health_distrust(struct health *health, const struct err *err, uint64_t resolved)
+{
+    health->good = health->inherited = false;
     health->why = *err;
     health->resolved = resolved;
+}
+
+void health_inherit(struct health *health)
+{
+    health->good = health->inherited = true;
 }
 
 /* Here a refusal counts: without a token nothing is served. */
@@ -44,26 +56,27 @@ static void on_tried(void *arg, const struct resolve_result *result, const struc
 {
     struct health *health = arg;
     health->call = NULL;
-    health->good = result != NULL;
-    if (!result)
-        health->why = *err;
+    if (result)
+        health->good = true;
+    else
+        health_distrust(health, err, health->before);
 }
 
-static void try_once(struct health *health)
+static void try_once(struct health *health, uint64_t resolved)
 {
     struct err err = ERR_INIT;
     int64_t now = loop_now_ms();
     if (health->call || (health->tried && now - health->tried_ms < HEALTH_TRY_MS))
         return;
-    /* A token that is still good would be an answer without anybody having been asked. It is worth nothing while the broker is away. Keys and
-     * the tokens of other brokers are: to watch must not take away what still works. */
-    if (health->tried)
-        health->resolver->doubt(health->resolver);
+    /* A token that is still good would be an answer without anybody having been asked. It is worth nothing while the broker is away. Keys
+     * are: to watch must not take away what still works. */
+    bool anew = health->tried;
     health->tried = true;
     health->tried_ms = now;
-    if (!health->resolver->attest(
-            health->resolver, HEALTH_WAIT_MS, on_tried, health, &health->call, &err))
-        health->why = err;
+    health->before = resolved;
+    if (!health->resolver->probe(
+            health->resolver, anew, HEALTH_WAIT_MS, on_tried, health, &health->call, &err))
+        health_distrust(health, &err, resolved);
 }
 
 bool health_known(struct health *health, uint64_t resolved, struct err *ret_why)
@@ -76,10 +89,15 @@ bool health_known(struct health *health, uint64_t resolved, struct err *ret_why)
 
 bool health_good(struct health *health, uint64_t resolved, struct err *ret_why)
 {
-    if (health_known(health, resolved, ret_why))
-        return true;
-    try_once(health);
-    return false;
+    if (!health_known(health, resolved, ret_why)) {
+        try_once(health, resolved);
+        return false;
+    }
+    if (health->inherited) {
+        health->inherited = false;
+        try_once(health, resolved);
+    }
+    return true;
 }
 
 bool health_new(

@@ -54,6 +54,8 @@ static void wait_unlink(struct attest_wait *wait)
         }
 }
 
+static void probe_next(struct resolver_call *call);
+
 static void call_attested(void *arg, const char *token, const struct err *err)
 {
     auto_free struct attest_wait *wait = arg;
@@ -63,23 +65,20 @@ static void call_attested(void *arg, const char *token, const struct err *err)
     auto_secret *text = NULL;
     if (!call)
         return;
+    if (token && call->is_probe) {
+        probe_next(call);
+        return;
+    }
     if (token && secret_copy(bytes_str(token), &text, &copy))
         call_succeed(call, text);
     else
         call_fail(call, &copy);
 }
 
-static void call_attest_start(void *arg)
+static void call_attest_at(struct resolver_call *call, struct kbs_client *client)
 {
-    struct resolver_call *call = arg;
-    struct err err = ERR_INIT;
     struct resolve_sealed *self = call->owner;
-    static const struct kbs_uri anything = {.host = ""};
-    struct kbs_client *client;
-    if (!brokers_find(self->brokers, &anything, &client, &err)) {
-        call_fail(call, &err);
-        return;
-    }
+    struct err err = ERR_INIT;
     struct attest_wait *wait = malloc(sizeof *wait);
     if (!wait) {
         err_nomem(&err);
@@ -95,6 +94,82 @@ static void call_attest_start(void *arg)
     }
 }
 
+/* -- every broker ------------------------------------------------------------------------------- */
+
+/* Of the one that gave its token just now. */
+static bool is_affirmed(const struct resolver_call *call, struct err *err)
+{
+    const char *name;
+    struct kbs_client_state state;
+    kbs_client_state(brokers_at(call->owner->brokers, call->probed, &name), &state);
+    return state.token_affirming ||
+           err_set(err, ERR_DENIED_POLICY,
+               "KBS %s does not find this guest affirming: what its policy gives to others is all "
+               "that can be had (sealed explain)",
+               state.url ? state.url : "");
+}
+
+static void probe_start(void *arg)
+{
+    struct resolver_call *call = arg;
+    struct brokers *brokers = call->owner->brokers;
+    struct err err = ERR_INIT;
+    auto_secret *nothing = NULL;
+    const char *name;
+    if (brokers_count(brokers) == 0) {
+        err_set(&err, ERR_CONFIG, "no key broker is configured: set url in section [kbs]");
+        call_fail(call, &err);
+    } else if (call->probed < brokers_count(brokers)) {
+        struct kbs_client *client = brokers_at(brokers, call->probed, &name);
+        if (call->is_anew)
+            kbs_client_doubt(client);
+        call_attest_at(call, client);
+    } else if (secret_copy(BYTES_EMPTY, &nothing, &err)) {
+        call_succeed(call, nothing);
+    } else {
+        call_fail(call, &err);
+    }
+}
+
+static void probe_next(struct resolver_call *call)
+{
+    struct err err = ERR_INIT;
+    if (!is_affirmed(call, &err)) {
+        call_fail(call, &err);
+        return;
+    }
+    call->probed++;
+    probe_start(call);
+}
+
+bool resolver_probe(struct resolver *resolver, bool anew, int64_t timeout_ms, resolve_fn *fn,
+    void *arg, struct resolver_call **ret_call, struct err *err)
+{
+    struct resolver_call *call;
+    if (!call_new(resolve_self(resolver), probe_start, timeout_ms, fn, arg, &call, err))
+        return false;
+    call->is_probe = true;
+    call->is_anew = anew;
+    *ret_call = call;
+    return true;
+}
+
+/* -- the default one ---------------------------------------------------------------------------- */
+
+static void call_attest_start(void *arg)
+{
+    struct resolver_call *call = arg;
+    struct err err = ERR_INIT;
+    struct resolve_sealed *self = call->owner;
+    static const struct kbs_uri anything = {.host = ""};
+    struct kbs_client *client;
+    if (!brokers_find(self->brokers, &anything, &client, &err)) {
+        call_fail(call, &err);
+        return;
+    }
+    call_attest_at(call, client);
+}
+
 bool resolver_attest(struct resolver *resolver, int64_t timeout_ms, resolve_fn *fn, void *arg,
     struct resolver_call **ret_call, struct err *err)
 {
@@ -108,13 +183,6 @@ void resolver_forget(struct resolver *resolver, bool token)
     const char *name;
     for (size_t i = 0; token && i < brokers_count(self->brokers); i++)
         kbs_client_forget(brokers_at(self->brokers, i, &name));
-}
-
-void resolver_doubt(struct resolver *resolver)
-{
-    struct kbs_client *client = brokers_default(resolve_self(resolver)->brokers);
-    if (client)
-        kbs_client_doubt(client);
 }
 
 /* A broker beside the default one, as it stands. */

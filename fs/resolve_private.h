@@ -21,7 +21,9 @@ struct resolver_call {
     char *resource; /* URI of what is being fetched, then of the result */
     int64_t deadline_ms;
     int64_t max_age_ms;
-    int64_t taken_ms; /* of the material in use */
+    int64_t taken_ms;       /* of the material in use */
+    bool is_probe, is_anew; /* resolver_probe() */
+    size_t probed;          /* brokers that gave a token */
     struct loop_timer *soon;
     struct kbs_fetch *fetch;
     bool key_was_kept; /* the signer or wrapping key in use came from the keeper, not fresh from the
@@ -72,6 +74,7 @@ bool resolver_fetch(struct resolver *resolver, const char *uri, int64_t timeout_
 bool resolver_attest(struct resolver *resolver, int64_t timeout_ms, resolve_fn *fn, void *arg,
     struct resolver_call **ret_call, struct err *err) MUST_CHECK;
 void resolver_forget(struct resolver *resolver, bool token);
-void resolver_doubt(struct resolver *resolver);
+bool resolver_probe(struct resolver *resolver, bool anew, int64_t timeout_ms, resolve_fn *fn,
+    void *arg, struct resolver_call **ret_call, struct err *err) MUST_CHECK;
 bool resolver_describe(struct resolver *resolver, json_t **ret_json, struct err *err) MUST_CHECK;
 void resolve_waits_free(struct resolve_sealed *self);

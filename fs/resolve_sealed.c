@@ -289,7 +289,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         .fetch = resolver_fetch,
         .attest = resolver_attest,
         .forget = resolver_forget,
-        .doubt = resolver_doubt,
+        .probe = resolver_probe,
         .describe = resolver_describe,
         .free = resolver_free};
     if (!brokers_new(loop, conf->brokers, conf->broker_count, &self->brokers, err)) {

@@ -49,8 +49,12 @@ struct resolver {
     /* Drops the keys kept between resolutions; `token` also the token and its key, so that the next
      * call attests anew. */
     void (*forget)(struct resolver *self, bool token);
-    /* The default broker's token counts no more: the next attest() asks. All else stays as it is. */
-    void (*doubt)(struct resolver *self);
+    /*
+     * Could secrets be had? Each broker is asked for a token, one after the other; a token that does not find the guest affirming is a failure
+     * (ERR_DENIED_POLICY), as is no broker at all (ERR_CONFIG). `anew`: tokens that are there do not count; keys, and who waits, are left alone.
+     */
+    bool (*probe)(struct resolver *self, bool anew, int64_t timeout_ms, resolve_fn *fn, void *arg,
+        struct resolver_call **ret_call, struct err *err);
     /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
      * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);

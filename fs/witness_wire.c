@@ -142,7 +142,7 @@ bool witness_request_decode(struct bytes message, struct witness_texts *texts,
     if (operation == WITNESS_LOOK) {
         uint32_t tid = pack_get_u32(&in);
         request.needs = pack_get_u8(&in);
-        if (tid == 0 || tid > INT_MAX || (request.needs & ~(unsigned)CALLER_NEEDS))
+        if (tid == 0 || tid > INT_MAX || (request.needs & ~(unsigned)(CALLER_NEEDS | CALLER_QUICK)))
             in.failed = true;
         request.tid = (pid_t)tid;
     } else if (operation == WITNESS_RECORD) {

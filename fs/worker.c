@@ -250,7 +250,10 @@ static void on_stale(void *arg, const char *path, const struct err *err)
 
 static void on_distrusted(void *arg, const struct err *err)
 {
-    (void)arg;
+    struct worker *worker = arg;
+    struct worker_status status;
+    worker_status(worker, &status);
+    health_distrust(worker->health, err, status.resolved);
     log_err(LOG_LEVEL_ERROR, err, "every plaintext is wiped");
 }
 

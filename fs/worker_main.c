@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "crypt/base/ipc.h"
 #include "crypt/base/landlock.h"
@@ -34,6 +35,24 @@ const char *const worker_syscalls[] = {"openat", "access", "faccessat", "faccess
     "sched_getscheduler", NULL};
 
 /*
+ * Landlock takes only what is there. Where resolv.conf is a link into a directory that its service makes later (at boot, before the network is up),
+ * the directories above are looked at: the nearest that is there is allowed instead, for reading. In /run that is public state of daemons; what
+ * is not public there has its modes, and the worker's user is nobody's friend.
+ */
+static const char *resolver_directory(const char *path)
+{
+    static char target[PATH_MAX];
+    if (access(path, F_OK) == 0)
+        return path;
+    ssize_t len = readlink("/etc/resolv.conf", target, sizeof target - 1);
+    if (len <= 0)
+        return path;
+    target[len] = '\0';
+    const char *at = strstr(target, path + 1); /* absolute, or ../run/… */
+    return at && (at == target + 1 || (at > target + 1 && at[-1] == '/')) ? "/run" : path;
+}
+
+/*
  * The files that it may open, whatever its user may: what names, certificates and time zones are looked up in. All of /etc, since
  * resolv.conf, hosts and certificates are replaced by renames there, and a rule on a file holds for that very file only. Secret
  * things in there are root's or have their own group. No file can be written, none run, no TCP port listened on.
@@ -42,8 +61,10 @@ static bool leave_files(const struct sealedfs_conf *conf, struct err *err)
 {
     const struct landlock_rule fixed[] = {
         {"/etc", LANDLOCK_READ},
-        {"/run/systemd/resolve", LANDLOCK_READ}, /* resolv.conf leads to one of these */
-        {"/run/NetworkManager", LANDLOCK_READ}, {"/run/resolvconf", LANDLOCK_READ},
+        {resolver_directory("/run/systemd/resolve"),
+            LANDLOCK_READ}, /* where resolv.conf leads to */
+        {resolver_directory("/run/NetworkManager"), LANDLOCK_READ},
+        {resolver_directory("/run/resolvconf"), LANDLOCK_READ},
         {"/usr/share/ca-certificates", LANDLOCK_READ},
         {"/usr/local/share/ca-certificates", LANDLOCK_READ},
         {"/var/lib/ca-certificates", LANDLOCK_READ}, {"/usr/share/zoneinfo", LANDLOCK_READ},

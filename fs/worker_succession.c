@@ -79,11 +79,17 @@ static bool take_credential(void *arg, int fd)
     return worker->credentials && credentials_adopt(worker->credentials, fd);
 }
 
+static void take_well(void *arg)
+{
+    health_inherit(((struct worker *)arg)->health);
+}
+
 /* From here on it is this worker that answers the kernel. What the old one could not give is fetched anew. */
 bool worker_relieve(struct worker *worker, struct err *err)
 {
     const struct handover_sink sink = {take_key, take_past, take_lease, take_kept, take_open,
-        take_credential, worker, 2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
+        take_credential, take_well, worker,
+        2 * (size_t)worker->conf.conf->secrets.memory + HANDOVER_MEMORY};
     auto_fd int fd = take_fd(worker->conf.predecessor_fd);
     struct handover_count count = {0};
     struct err why = ERR_INIT;
@@ -139,6 +145,9 @@ static bool give_all(struct worker *worker, struct handover *handover, struct er
         if (worker->mounts[i] && !served_give(worker->mounts[i], handover, err))
             return false;
     cache_each(custody_cache(worker->custody), give_kept, &giving);
+    struct err why = ERR_INIT;
+    if (!giving.failed && worker_healthy(worker, false, &why))
+        giving.failed = !handover_give_well(handover, err);
     if (!giving.failed && worker->credentials)
         credentials_give(worker->credentials, give_credential, &giving);
     return !giving.failed;

@@ -78,7 +78,8 @@ hold "$worker"
 check "readers wait for a worker that is stopped, and read on" breaks waits "$MNT/cold" cold "kill -CONT $worker"
 hold "$PID_fs"
 equal "a monitor that is stopped delays no warm read" warm "$(show warm)"
-check "what needs it waits, and goes on" breaks waits "$MNT/cold2" cold2 "kill -CONT $PID_fs"
+equal "nor a cold one where its opener has been asked before" cold2 "$(show cold2)"
+kill -CONT "$PID_fs"
 equal "nobody was replaced" "$worker" "$(worker_pid)"
 
 # frozen SWITCH FREEZE THAW STATE TEXT: by what is written to SWITCH; STATE has the line TEXT when all stand still.

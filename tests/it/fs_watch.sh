@@ -34,6 +34,23 @@ equal "nothing else is there" 404 "$(status /metrics/x)"
 equal "nobody changes anything" 405 "$(curl -sS -o /dev/null -w '%{http_code}' -X POST --unix-socket "$DIR/watch.sock" http://watch/readyz)"
 check "no name of a secret" sh -c "! curl -sS --unix-socket '$DIR/watch.sock' http://watch/metrics | grep -q password"
 
+# -- a reload is no reason for somebody's load balancer to leave
+timeout 300 "$BIN/sealed" reload --socket "$DIR/control.sock" >/dev/null || die "reload"
+equal "ready at the first question after a reload" 200 "$(status /readyz)"
+asked_anew() { [ "$(metric handshakes_total)" -ge 1 ]; }
+wait_for 60 "the try that this makes" asked_anew
+equal "and after it" 200 "$(status /readyz)"
+
+# -- a guest that is not affirming is not ready, whatever token it has
+kbs reference-value set tpm_pcr11 "$(printf 'f%.0s' {1..64})" >/dev/null
+"$BIN/sealed" flush --token --socket "$DIR/control.sock" >/dev/null
+"$BIN/sealed" attest --socket "$DIR/control.sock" >/dev/null 2>&1 || true
+wait_for 60 "red, since the guest is not affirming" ready 503
+check "which it says" grep -q "affirming" <(page /readyz)
+kbs reference-value set tpm_pcr11 "$(printf '0%.0s' {1..64})" >/dev/null
+wait_for 60 "green when it is again" ready 200
+read_is password "correct horse"
+
 stop kbs
 open_fails second EHOSTUNREACH
 check "refused for that" test "$(opens refused EHOSTUNREACH)" -ge 1

@@ -68,6 +68,18 @@ for call in "run /bin/true" "trace $PID_attestd" "signal $PID_attestd" "call $KE
 done
 check "the log says why a worker ended" grep -q 'Bad system call' "$DIR/sealedfs.log"
 
+# -- an opener: reads what root may read, and is ended by anything else; the worker gets another --------
+opener() { pgrep -P "$PID_sealedfs" | grep -vx "$(worker)" | head -n 1; }
+other_opener() { local now; cat "$MNT/password" >/dev/null; now=$(opener) && [ "$now" != "$1" ]; }
+tries opener ok read "$DIR/anyone/file"
+for call in "tcp $TCP" "unix @$DIR" "run /bin/true" "trace $PID_attestd" "signal $PID_attestd" "call $KEYCTL" "call $UNSHARE"; do
+    before=$(opener)
+    # shellcheck disable=SC2086
+    tries opener SIGSYS $call
+    touch "$SOURCE" # what the worker remembers of it holds no longer
+    wait_for 20 "another opener" other_opener "$before"
+done
+
 # -- the monitor: refused, since mounts hang on it -----------------------------------------------------
 for call in "trace $PID_attestd" "call $KEYCTL" "call $BPF" "call $UNSHARE" "call $SETNS" "call $INIT_MODULE" "call $IO_URING_SETUP" \
     "call $PROCESS_VM_READV" "call $PERF_EVENT_OPEN"; do

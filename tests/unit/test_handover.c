@@ -105,10 +105,16 @@ static bool on_credential(void *arg, int fd)
     return strstr(seen, "credential;credential;") == NULL;
 }
 
+static void on_well(void *arg)
+{
+    (void)arg;
+    note("well;");
+}
+
 static bool take(size_t memory, struct handover_count *ret_count, struct err *err)
 {
     const struct handover_sink sink = {
-        on_key, on_past, on_lease, on_kept, on_open, on_credential, NULL, memory};
+        on_key, on_past, on_lease, on_kept, on_open, on_credential, on_well, NULL, memory};
     return handover_take(ends[1], &sink, ret_count, err);
 }
 
@@ -222,7 +228,7 @@ static void *give_credentials(void *arg)
     AUTO(handover_free) struct handover *handover = NULL;
     struct err err = ERR_INIT;
     auto_fd int file = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    bool done = handover_new(ends[0], &handover, &err);
+    bool done = handover_new(ends[0], &handover, &err) && handover_give_well(handover, &err);
     for (int i = 0; done && i < 4; i++)
         done = handover_give_credential(handover, file, &err);
     size_t held = SIZE_MAX;
@@ -245,7 +251,7 @@ static void test_credentials_are_counted(void **state)
     assert_done(handover_taken(ends[1], &count, &err), &err);
     pthread_join(thread, NULL);
     assert_int_equal(held, 1);
-    assert_string_equal(seen, "credential;credential;");
+    assert_string_equal(seen, "well;credential;credential;");
 }
 
 static void send_raw(struct bytes message, const int *fds, size_t fd_count)

@@ -12,23 +12,18 @@ static struct {
     bool refuses; /* at once */
 } fake;
 
-static bool attest(struct resolver *self, int64_t timeout_ms, resolve_fn *fn, void *arg,
+static bool probe(struct resolver *self, bool anew, int64_t timeout_ms, resolve_fn *fn, void *arg,
     struct resolver_call **ret_call, struct err *err)
 {
     (void)self, (void)timeout_ms;
     fake.attests++;
+    fake.doubts += anew;
     if (fake.refuses)
         return err_set(err, ERR_CONFIG, "no key broker is configured");
     fake.fn = fn;
     fake.arg = arg;
     *ret_call = (struct resolver_call *)&fake;
     return true;
-}
-
-static void doubt(struct resolver *self)
-{
-    (void)self;
-    fake.doubts++;
 }
 
 static void cancel(struct resolver *self, struct resolver_call *call)
@@ -55,7 +50,7 @@ static int begin(void **state)
     struct err err = ERR_INIT;
     (void)state;
     memset(&fake, 0, sizeof fake);
-    fake.resolver = (struct resolver){.attest = attest, .doubt = doubt, .cancel = cancel};
+    fake.resolver = (struct resolver){.probe = probe, .cancel = cancel};
     err_clear(&why);
     return health_new(NULL, &fake.resolver, &health, &err) ? 0 : -1;
 }
@@ -130,6 +125,47 @@ static void what_others_would_meet_is_an_illness(void **state)
     }
 }
 
+/* A policy that gives to guests that are not affirming: the first secret tells. */
+static void a_secret_outweighs_a_token(void **state)
+{
+    (void)state;
+    assert_true(health_good(health, 4, &why));
+    struct err err = ERR_INIT;
+    err_set(&err, ERR_DENIED_POLICY, "does not find this guest affirming any more");
+    health_distrust(health, &err, 5);
+    assert_false(health_good(health, 5, &why));
+    assert_non_null(strstr(why.message, "affirming any more"));
+    answer(ERR_DENIED_POLICY);
+    assert_false(health_good(health, 5, &why));
+    assert_true(health_good(health, 6, &why));
+}
+
+/* What was well before a reload stays so until the try that the first question makes has ended. */
+static void a_successor_is_what_was_before(void **state)
+{
+    (void)state;
+    health_inherit(health);
+    assert_true(health_known(health, 0, &why));
+    assert_int_equal(fake.attests, 0);
+    assert_true(health_good(health, 0, &why));
+    assert_int_equal(fake.attests, 1);
+    assert_true(health_good(health, 0, &why));
+    assert_int_equal(fake.attests, 1);
+    answer(ERR_UNREACH);
+    assert_false(health_good(health, 0, &why));
+    assert_int_equal(why.code, ERR_UNREACH);
+}
+
+static void a_successor_without_a_broker_is_not_well(void **state)
+{
+    (void)state;
+    health_inherit(health);
+    fake.refuses = true;
+    (void)health_good(health, 0, &why);
+    assert_false(health_good(health, 0, &why));
+    assert_int_equal(why.code, ERR_CONFIG);
+}
+
 static void an_end_during_a_try_cancels_it(void **state)
 {
     (void)state;
@@ -149,6 +185,9 @@ int main(void)
         TEST(a_try_that_cannot_start_says_why),
         TEST(one_secret_makes_it_well),
         TEST(what_others_would_meet_is_an_illness),
+        TEST(a_secret_outweighs_a_token),
+        TEST(a_successor_is_what_was_before),
+        TEST(a_successor_without_a_broker_is_not_well),
         TEST(an_end_during_a_try_cancels_it),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

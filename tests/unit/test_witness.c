@@ -19,7 +19,7 @@
 
 static char log_path[64];
 static struct witness *witness;
-static struct witness_client client;
+static struct witness_client client, digest_client;
 
 static bool connect_lane(void *arg, int *ret_fd, struct err *err)
 {
@@ -37,6 +37,7 @@ static int begin(void **state)
     snprintf(log_path, sizeof log_path, "%s/log", dir);
     const struct witness_conf conf = {.file = log_path, .rotate_size = 1 << 20, .rotate_keep = 1};
     witness_client_init(&client, connect_lane, NULL);
+    witness_client_init(&digest_client, connect_lane, NULL);
     return witness_new(&conf, &witness, &err) ? 0 : -1;
 }
 
@@ -167,7 +168,7 @@ static void test_executes(void **state)
     own_exe(own, sizeof own);
     snprintf(cat, sizeof cat, "%s.cat", log_path);
     copy_cat(cat);
-    assert_done(callers_new(&client, 4, &callers, &err), &err);
+    assert_done(callers_new(&client, &digest_client, 4, &callers, &err), &err);
     callers_watch(callers);
     puppet_start(&puppet, cat);
     for (int i = 0; i < 3; i++) {
@@ -183,7 +184,7 @@ static void test_executes(void **state)
     assert_false(after->exe_deleted);
     assert_int_equal(unlink(cat), 0);
     callers_free(callers);
-    assert_done(callers_new(&client, 1, &callers, &err), &err);
+    assert_done(callers_new(&client, &digest_client, 1, &callers, &err), &err);
     auto_caller *deleted = NULL;
     assert_done(callers_find(callers, puppet.pid, CALLER_NEEDS, &deleted, &err), &err);
     assert_string_equal(deleted->exe, cat);
@@ -223,6 +224,35 @@ static void test_digest(void **state)
     puppet_end(&puppet);
 }
 
+/* A quick look reads nothing: it knows a digest when a slow one, on the other lane, has made it, and the file has been still for a moment. */
+static void test_quick(void **state)
+{
+    const unsigned quick = CALLER_EXE | CALLER_DIGEST | CALLER_QUICK;
+    char cat[80];
+    struct caller_look look = {.has_digest = false};
+    struct puppet puppet;
+    struct err err = ERR_INIT;
+    (void)state;
+    snprintf(cat, sizeof cat, "%s.quick", log_path);
+    copy_cat(cat);
+    puppet_start(&puppet, cat);
+    puppet_execute(&puppet);
+    assert_done(witness_look(&client, puppet.pid, quick, WAIT_MS, &look, &err), &err);
+    assert_string_equal(look.exe, cat);
+    assert_false(look.has_digest);
+    caller_look_done(&look);
+    for (bool known = false; !known; caller_look_done(&look)) {
+        assert_done(
+            witness_look(&digest_client, puppet.pid, CALLER_NEEDS, WAIT_MS, &look, &err), &err);
+        assert_true(look.has_digest);
+        caller_look_done(&look);
+        assert_done(witness_look(&client, puppet.pid, quick, WAIT_MS, &look, &err), &err);
+        known = look.has_digest;
+    }
+    unlink(cat);
+    puppet_end(&puppet);
+}
+
 static void test_groups(void **state)
 {
     (void)state;
@@ -232,7 +262,7 @@ static void test_groups(void **state)
     gid_t *groups = NULL;
     size_t count = 99;
     int own_count = getgroups(64, own);
-    assert_done(callers_new(&client, 1, &callers, &err), &err);
+    assert_done(callers_new(&client, &digest_client, 1, &callers, &err), &err);
     assert_done(callers_groups(callers, getpid(), &groups, &count, &err), &err);
     assert_int_equal(count, own_count);
     for (size_t i = 0; i < count; i++)
@@ -399,6 +429,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_quick),
         cmocka_unit_test(test_executes),
         cmocka_unit_test(test_digest),
         cmocka_unit_test(test_groups),
