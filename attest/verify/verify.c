@@ -8,6 +8,7 @@
 
 static const struct verifier *const verifiers[] = {
     &verifier_tpm,
+    &verifier_snp,
     &verifier_tdx,
     &verifier_az_tdx,
     &verifier_sample,

@@ -200,6 +200,13 @@ bool x509_is_ca(X509 *cert)
     return is_ca;
 }
 
+bool x509_denies_ca(X509 *cert)
+{
+    uint32_t flags = X509_get_extension_flags(cert);
+    ERR_clear_error();
+    return (flags & EXFLAG_BCONS) && !(flags & EXFLAG_CA);
+}
+
 bool x509_time(const ASN1_TIME *time, int64_t *ret_unix_s)
 {
     struct tm parts;

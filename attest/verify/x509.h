@@ -50,6 +50,8 @@ bool x509_issued_by(X509 *cert, X509 *issuer, enum x509_scheme scheme);
 bool x509_self_issued(X509 *cert);
 /* Basic constraints say CA. */
 bool x509_is_ca(X509 *cert);
+/* Basic constraints are there and say that it is none. */
+bool x509_denies_ca(X509 *cert);
 
 enum x509_dates { X509_GOOD, X509_NOT_YET, X509_EXPIRED };
 /* ret_date: the date that is not yet or no longer; for X509_GOOD the last good second. */

@@ -49,7 +49,7 @@ static void combinations_are_checked(void **state)
         {"[server]\ntls_key = /a\n", "both"},
         {"[admin]\nkeys = relative.jwk\n", "absolute"},
         {"[attestation]\ntees =\n", "empty"},
-        {"[attestation]\ntees = tpm, snp\n", "snp"},
+        {"[attestation]\ntees = tpm, sgx\n", "sgx"},
         {"[server]\nthreads = 0\n", "threads"},
         {"[server]\nbody_max = 3M\n", "body_max"},
         {"[token]\nlifetime = 1s\n", "lifetime"},

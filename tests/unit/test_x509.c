@@ -234,6 +234,12 @@ static void names_keys_and_extensions(void **state)
     assert_false(x509_self_issued(leaf));
     assert_true(x509_is_ca(root));
     assert_false(x509_is_ca(leaf));
+    assert_false(x509_denies_ca(root) || x509_denies_ca(leaf));
+    struct x509_fake end = fake("end", rsa);
+    end.extensions[0][0] = "basicConstraints";
+    end.extensions[0][1] = "CA:FALSE";
+    auto_x509 *no_ca = x509_fake_make(&end);
+    assert_true(x509_denies_ca(no_ca));
     assert_true(x509_same_key(root, root));
     assert_false(x509_same_key(root, leaf));
     assert_true(x509_extension(leaf, "1.3.6.1.4.1.3704.1.3.1", &value));
