@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <time.h>
 
+#include "crypt/base/clock.h"
 #include "crypt/base/log.h"
 #include "fs/monitor_client.h"
 #include "fs/witness.h"
@@ -33,13 +33,6 @@ struct passage {
     const char *resource; /* in the storage of the path; NULL: not known before it is opened */
     char path[];
 };
-
-static int64_t now_us(clockid_t clock)
-{
-    struct timespec now;
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* -- the record --------------------------------------------------------------------------------- */
 
@@ -95,7 +88,7 @@ static bool send_record(struct gate *gate, const struct audit_record *record, st
         return true;
     }
     bool written = witness_record(&gate->records, record, GATE_RECORD_MS, err);
-    atomic_store(&gate->stuck_us, written ? 0 : now_us(CLOCK_MONOTONIC));
+    atomic_store(&gate->stuck_us, written ? 0 : clock_us(CLOCK_MONOTONIC));
     if (!written)
         atomic_fetch_add(&gate->unwritten, 1);
     return written;
@@ -105,7 +98,7 @@ static bool put_record(struct gate *gate, const struct passage *passage,
     const struct gate_outcome *outcome, const struct reason *reason, struct err *err)
 {
     const struct caller *caller = passage->caller;
-    const struct audit_record record = {.time_us = now_us(CLOCK_REALTIME),
+    const struct audit_record record = {.time_us = clock_us(CLOCK_REALTIME),
         .verdict = verdict_of(outcome),
         .pid = caller ? caller->pid : passage->tid,
         .start_time = caller ? caller->start_time : 0,
@@ -113,7 +106,7 @@ static bool put_record(struct gate *gate, const struct passage *passage,
         .gid = passage->gid,
         .sys_errno = outcome->sys_errno,
         .exe_deleted = caller && caller->exe_deleted,
-        .took_us = now_us(CLOCK_MONOTONIC) - passage->entered_us,
+        .took_us = clock_us(CLOCK_MONOTONIC) - passage->entered_us,
         .id = reason->id,
         .cause = reason->cause,
         .rule = passage->rule ? passage->rule : "",
@@ -140,7 +133,7 @@ static struct passage *passage_new(const struct gate_asked *asked)
     *passage = (struct passage){.tid = asked->tid,
         .uid = asked->uid,
         .gid = asked->gid,
-        .entered_us = now_us(CLOCK_MONOTONIC)};
+        .entered_us = clock_us(CLOCK_MONOTONIC)};
     memcpy(passage->path, asked->path, len);
     if (asked->resource)
         passage->resource = memcpy(passage->path + len, asked->resource, name_len);
@@ -271,7 +264,7 @@ uint64_t gate_lost(struct gate *gate)
 bool gate_stuck(struct gate *gate, struct err *ret_why)
 {
     int64_t since = atomic_load(&gate->stuck_us);
-    if (since == 0 || now_us(CLOCK_MONOTONIC) - since >= GATE_STUCK_MS * INT64_C(1000))
+    if (since == 0 || clock_us(CLOCK_MONOTONIC) - since >= GATE_STUCK_MS * INT64_C(1000))
         return false;
     err_set(ret_why, ERR_IO,
         "audit records cannot be written, and audit.policy is required: the log says why");

@@ -2,9 +2,9 @@
 #include "fs/ops_private.h"
 
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "crypt/base/clock.h"
 #include "fs/metrics.h"
 
 /* An open on its way to its answer. */
@@ -28,13 +28,6 @@ struct ticket {
 
 /* Locked memory of the calling thread, from which the kernel can read a reply. */
 static _Thread_local struct secret_bounce bounce;
-
-static int64_t now_us(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
 
 /* -- reading ----------------------------------------------------------------------------------- */
 
@@ -144,7 +137,7 @@ static void count(
 {
     if (asking->began_us == 0)
         return; /* a read of a file that is open already */
-    int64_t us = now_us() - asking->began_us;
+    int64_t us = clock_us(CLOCK_MONOTONIC) - asking->began_us;
     if (sys_errno)
         count_refused(ops, sys_errno, us);
     else
@@ -341,7 +334,7 @@ static bool pin_for_open(
 void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
 {
     struct ops *ops = ops_of(req);
-    int64_t began_us = now_us();
+    int64_t began_us = clock_us(CLOCK_MONOTONIC);
     struct stat st;
     auto_pin *pin = NULL;
     struct err err = ERR_INIT;
@@ -362,7 +355,7 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
     struct passage *passage;
     int refused = enter(req, node, pin, &passage);
     if (refused) {
-        count_refused(ops, refused, now_us() - began_us);
+        count_refused(ops, refused, clock_us(CLOCK_MONOTONIC) - began_us);
         fuse_reply_err(req, refused);
         return;
     }

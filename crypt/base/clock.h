@@ -4,6 +4,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <time.h>
 
 #include "crypt/base/bytes.h"
 #include "crypt/base/err.h"
@@ -11,6 +12,8 @@
 #define CLOCK_TEXT_SIZE 21 /* "2026-01-31T12:00:00Z" and its NUL */
 
 int64_t clock_wall_s(void);
+/* Microseconds by this clock of clock_gettime(2): to take the time of something, or to stamp it. */
+int64_t clock_us(clockid_t clock);
 /* Always in UTC. Times outside the years 0..9999 become the nearest that can be written. */
 void clock_rfc3339(int64_t unix_s, char out[CLOCK_TEXT_SIZE]);
 /* RFC 3339 section 5.6 with any offset; a fraction is checked and dropped, a leap second counts as

@@ -20,37 +20,13 @@ put flip-two "after the flip"; seal_to flip-two "$DIR/src/watched/..2026_01_02_0
 ln -s ..2026_01_01_00_00_00.1 "$DIR/src/watched/..data"
 ln -s ..data/flip "$DIR/src/watched/flip"
 
-sealedfs_conf_base
-sealedfs_conf secrets error_ttl 100ms
-sealedfs_conf secrets stamps "$DIR/changed"
+fresh_conf
+fresh_source long "fresh = 1h"
+fresh_source brief "fresh = 200ms"
+fresh_source usable "fresh = 200ms" "usable = 1h"
+fresh_source page "fresh = 200ms" "usable = 1h" "cache = page"
+fresh_source watched "fresh = 200ms" "usable = 1h" "on_change = told"
 cat >>"$DIR/sealedfs.conf" <<CONF
-[mount:test]
-path = $MNT
-[source:long]
-directory = $DIR/src/long
-at = long
-fresh = 1h
-[source:brief]
-directory = $DIR/src/brief
-at = brief
-fresh = 200ms
-[source:usable]
-directory = $DIR/src/usable
-at = usable
-fresh = 200ms
-usable = 1h
-[source:page]
-directory = $DIR/src/page
-at = page
-fresh = 200ms
-usable = 1h
-cache = page
-[source:watched]
-directory = $DIR/src/watched
-at = watched
-fresh = 200ms
-usable = 1h
-on_change = told
 [file:catalogued]
 path = catalogued
 resource = kbs:///team/secret/catalogued

@@ -15,41 +15,13 @@ put hot "hot at first"; seal_to hot "$DIR/src/page/hot"
 put told "told at first"; seal_to told "$DIR/src/watched/told"
 put kept "kept at first"; seal_to kept "$DIR/src/kept/kept"
 
-sealedfs_conf_base
-sealedfs_conf secrets error_ttl 100ms
-sealedfs_conf secrets stamps "$DIR/changed"
-cat >>"$DIR/sealedfs.conf" <<CONF
-[mount:test]
-path = $MNT
-[source:long]
-directory = $DIR/src/long
-at = long
-fresh = 1h
-[source:brief]
-directory = $DIR/src/brief
-at = brief
-fresh = 200ms
-[source:usable]
-directory = $DIR/src/usable
-at = usable
-fresh = 200ms
-usable = 1h
-[source:page]
-directory = $DIR/src/page
-at = page
-fresh = 1h
-cache = page
-[source:watched]
-directory = $DIR/src/watched
-at = watched
-fresh = 200ms
-on_change = told
-[source:kept]
-directory = $DIR/src/kept
-at = kept
-fresh = 1h
-on_change = kept
-CONF
+fresh_conf
+fresh_source long "fresh = 1h"
+fresh_source brief "fresh = 200ms"
+fresh_source usable "fresh = 200ms" "usable = 1h"
+fresh_source page "fresh = 1h" "cache = page"
+fresh_source watched "fresh = 200ms" "on_change = told"
+fresh_source kept "fresh = 1h" "on_change = kept"
 mkdir -p "$MNT"
 spawn sealedfs "$BIN/sealedfs" -f --config "$DIR/sealedfs.conf"
 on_exit "umount -l $MNT"

@@ -6,6 +6,17 @@ put() { printf '%s' "$2" | kbs put "kbs:///team/secret/$1" - >/dev/null; } # NAM
 seal_to() { # NAME FILE
     "$BIN/sealed" seal vault --key "$DIR/team-private.json" --output "$2" "kbs:///team/secret/$1"
 }
+# fresh_conf: a configuration with one mount; then, for each kind of settings, fresh_source NAME "KEY = VALUE"…: $DIR/src/NAME, shown at NAME.
+fresh_conf() {
+    sealedfs_conf_base
+    sealedfs_conf secrets error_ttl 100ms
+    sealedfs_conf secrets stamps "$DIR/changed"
+    printf '[mount:test]\npath = %s\n' "$MNT" >>"$DIR/sealedfs.conf"
+}
+fresh_source() {
+    printf '[source:%s]\ndirectory = %s\nat = %s\n' "$1" "$DIR/src/$1" "$1" >>"$DIR/sealedfs.conf"
+    printf '%s\n' "${@:2}" >>"$DIR/sealedfs.conf"
+}
 fresh() { python3 "$HERE/fresh.py" "$@"; }
 xattr() { fresh xattr "$MNT/$1" "user.sealed.$2"; }
 xattr_is() { [ "$(xattr "$1" "$2")" = "$3" ]; } # NAME ATTRIBUTE VALUE
