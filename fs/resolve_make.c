@@ -53,6 +53,7 @@ static struct broker_conf broker_conf(
             .attest_socket = conf->attest.socket,
             .tee = conf->attest.tee,
             .passport = passport_conf(kbs, broker, conf->attest.timeout_ms),
+            .continuous = kbs->continuous,
             .request_timeout_ms = request_timeout(conf, kbs),
             .attest_timeout_ms = conf->attest.timeout_ms}};
 }

@@ -42,6 +42,9 @@ struct resolve_sealed {
     struct resolve_signers signers;
     struct resolver_call *calls;
     struct attest_wait *waits;
+    size_t leaving; /* brokers that are being told */
+    void (*left)(void *arg);
+    void *left_arg;
 };
 
 /* kbs_client_attest has no cancel: the wait of a call that ended before the answer came names no call any more. It

@@ -260,6 +260,26 @@ static void resolver_free(struct resolver *resolver)
     free(self);
 }
 
+static void on_left(void *arg)
+{
+    struct resolve_sealed *self = arg;
+    if (--self->leaving == 0)
+        self->left(self->left_arg);
+}
+
+static bool resolver_leave(
+    struct resolver *resolver, int64_t timeout_ms, void (*left)(void *arg), void *arg)
+{
+    struct resolve_sealed *self = resolve_self(resolver);
+    const char *name;
+    self->left = left;
+    self->left_arg = arg;
+    for (size_t i = 0; i < brokers_count(self->brokers); i++)
+        self->leaving +=
+            kbs_client_leave(brokers_at(self->brokers, i, &name), timeout_ms, on_left, self);
+    return self->leaving > 0;
+}
+
 /* Keys that were given to a guest which was still a good one open nothing any more. */
 static void on_distrusted(void *arg, const struct err *err)
 {
@@ -291,6 +311,7 @@ bool resolve_sealed_new(struct loop *loop, const struct resolve_sealed_conf *con
         .forget = resolver_forget,
         .probe = resolver_probe,
         .describe = resolver_describe,
+        .leave = resolver_leave,
         .free = resolver_free};
     if (!brokers_new(loop, conf->brokers, conf->broker_count, &self->brokers, err)) {
         resolver_free(&self->resolver);

@@ -58,6 +58,9 @@ struct resolver {
     /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
      * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);
+    /* Optional. Tells the key brokers that wait for this guest's next attestation that it leaves. False: nobody waits, and no call back; else
+     * `left` once, never from inside, at the latest after timeout_ms. */
+    bool (*leave)(struct resolver *self, int64_t timeout_ms, void (*left)(void *arg), void *arg);
     void (*free)(struct resolver *self); /* cancels without calling back */
 
     /* Set by whoever serves the plaintexts, or NULL. The guest is not, or no longer, in a good state for the key broker, as `err` says: nothing

@@ -88,6 +88,7 @@ struct conf_kbs {
     struct conf_list no_proxy;
     bool allow_plain;
     int64_t request_timeout_ms;
+    bool continuous;  /* attest in the background, whatever the broker wishes */
     char *token_file; /* passport mode: {"token","tee_keypair"}, see kbs/passport.h; NULL: attest */
     char *token_command; /* the same from a program; words between blanks */
     char *token_user;    /* that runs it */

@@ -31,6 +31,9 @@ static const char *const audits[] = {"off", "best-effort", "required", NULL};
             .help = "hosts and domains that are reached without the proxy"},                      \
         {"kbs", "allow_plain", CONF_BOOL, offsetof(type, at allow_plain), .text_default = "no",   \
             .help = "take http:// to other hosts than loopback"},                                 \
+        {"kbs", "continuous", CONF_BOOL, offsetof(type, at continuous), .text_default = "no",     \
+            .help = "attest in the background, so that a token never ends; no: when the broker "  \
+                    "asks for it"},                                                               \
         {"kbs", "token_file", CONF_PATH, offsetof(type, at token_file),                           \
             .help = "take the token and its key from this file instead of attesting"},            \
         {"kbs", "token_command", CONF_TEXT, offsetof(type, at token_command),                     \

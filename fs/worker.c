@@ -14,6 +14,8 @@
 /* Left for everything else. */
 #define FDS_RESERVED 256u
 #define CALLERS_MAX  256u
+/* Less than what the monitor waits for us when it stops. */
+#define LEAVE_MS 1500
 
 /* -- what the control socket asks -------------------------------------------------------------- */
 
@@ -148,14 +150,22 @@ bool worker_tell(
            ipc_send(worker->conf.events_fd, buf_bytes(&message), NULL, 0, err);
 }
 
+static void on_left(void *arg)
+{
+    struct worker *worker = arg;
+    struct err err = ERR_INIT;
+    if (!worker_tell(worker, MONITOR_STOPPED, 0, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
+}
+
 static void stop(struct worker *worker)
 {
-    struct err err = ERR_INIT;
+    struct resolver *resolver = worker->conf.resolver;
     for (size_t i = 0; i < worker->conf.mount_count; i++)
         if (worker->mounts[i])
             served_stop(worker->mounts[i]);
-    if (!worker_tell(worker, MONITOR_STOPPED, 0, &err))
-        log_err(LOG_LEVEL_WARNING, &err, "tell the monitor");
+    if (!resolver->leave || !resolver->leave(resolver, LEAVE_MS, on_left, worker))
+        on_left(worker);
 }
 
 static void obey(struct worker *worker, const struct monitor_event *event, int fd)

@@ -8,6 +8,8 @@
 #include "kbs/opening.h"
 #include "kbs/refusal.h"
 #include "kbs/replicas.h"
+#include "kbs/token_waits.h"
+#include "kbs/vigil.h"
 
 #define REQUEST_DEFAULT_MS 10000
 #define ATTEST_DEFAULT_MS  20000
@@ -16,15 +18,6 @@
 #define RESOURCE_PATH      "/kbs/v0/resource/"
 /* A JWE around nothing: header, wrapped key, iv, tag. */
 #define JWE_FRAME 4096
-
-struct token_wait {
-    TAILQ_ENTRY(token_wait) link;
-    struct kbs_client *client;
-    struct loop_timer *deadline;
-    int64_t timeout_ms;
-    kbs_token_fn *fn;
-    void *arg;
-};
 
 /* What the broker thinks of this guest. */
 enum standing { STANDING_NONE, STANDING_TAKEN, STANDING_AFFIRMED };
@@ -53,8 +46,11 @@ struct kbs_client {
     bool
         unproven; /* the last token was refused, and nothing has been answered under the next one */
     struct flights flights;
-    TAILQ_HEAD(, token_wait) token_waits;
-    bool *freed; /* set by kbs_client_free, for the function that is calling back */
+    struct vigil vigil;
+    struct http_call *leaving;
+    kbs_left_fn *left;
+    void *left_arg;
+    struct token_waits token_waits;
 
     uint64_t handshakes, handshakes_failed, fetches;
     int64_t accepted_at;
@@ -218,38 +214,11 @@ static bool ask_resource(struct kbs_client *client, struct flight *flight, struc
 
 /* -- token ------------------------------------------------------------------------------------- */
 
-static void token_wait_free(struct token_wait *wait)
-{
-    TAILQ_REMOVE(&wait->client->token_waits, wait, link);
-    loop_timer_free(wait->deadline);
-    free(wait);
-}
-
-/* `session` NULL: there is none, because of `err`. False when the client was freed meanwhile. */
-static bool tell_token(
-    struct kbs_client *client, struct kbs_session *session, const struct err *err)
-{
-    AUTO(kbs_session_unref) struct kbs_session *held = session ? kbs_session_ref(session) : NULL;
-    struct token_wait *wait;
-    bool freed = false;
-    client->freed = &freed;
-    while ((wait = TAILQ_FIRST(&client->token_waits))) {
-        kbs_token_fn *fn = wait->fn;
-        void *arg = wait->arg;
-        token_wait_free(wait);
-        fn(arg, held ? kbs_session_token(held) : NULL, err);
-        if (freed)
-            return false;
-    }
-    client->freed = NULL;
-    return true;
-}
-
 /* Everybody who needs a token hears why there is none. Nobody joins meanwhile: the back-off has begun. */
 static void fail_waiting(struct kbs_client *client, const struct err *err)
 {
     struct flight *flight;
-    if (!tell_token(client, NULL, err))
+    if (!token_waits_tell(&client->token_waits, NULL, err))
         return;
     while ((flight = TAILQ_FIRST(&client->flights.queue)))
         if (!flight_end(flight, NULL, false, err))
@@ -269,12 +238,16 @@ static void handshake_failed(struct kbs_client *client, const struct err *err)
     struct err told = *err;
     if (client->troubles.code != ERR_OK)
         err_wrap(&told, "%s; and", client->troubles.message);
-    if (told.code == ERR_DENIED_POLICY)
+    if (told.code == ERR_DENIED_POLICY) {
+        kbs_session_unref(take_ptr(client->session)); /* of one in the background: it is over */
         stand(client, STANDING_NONE, &told);
+    }
     client->handshakes_failed++;
     note_refusal(client, &told);
     backoff_fail(&client->backoff, loop_now_ms(), &told);
-    fail_waiting(client, &told);
+    vigil_failed(&client->vigil, &told);
+    if (!has_good_token(client))
+        fail_waiting(client, &told);
 }
 
 static void take_session(struct kbs_client *client, struct kbs_session *session)
@@ -294,6 +267,7 @@ static void take_session(struct kbs_client *client, struct kbs_session *session)
         err_set(&err, ERR_DENIED_POLICY, "KBS %s does not find this guest affirming any more",
             url_of(client, client->home));
     stand(client, affirming ? STANDING_AFFIRMED : STANDING_TAKEN, &err);
+    vigil_took(&client->vigil, session, loop_now_ms());
     loop_timer_set(client->pump, 0);
 }
 
@@ -405,9 +379,11 @@ static void start_handshake(struct kbs_client *client)
     struct err err = ERR_INIT;
     client->tried = 0;
     err_clear(&client->troubles);
-    if (!backoff_over(&client->backoff, loop_now_ms(), &err))
-        fail_waiting(client, &err);
-    else if (is_passport(client) ? !read_passport(client, &err) : !next_handshake(client, &err))
+    if (!backoff_over(&client->backoff, loop_now_ms(), &err)) {
+        vigil_failed(&client->vigil, &err);
+        if (!has_good_token(client))
+            fail_waiting(client, &err);
+    } else if (is_passport(client) ? !read_passport(client, &err) : !next_handshake(client, &err))
         handshake_failed(client, &err);
 }
 
@@ -417,17 +393,25 @@ static void pump(void *arg)
     struct kbs_client *client = arg;
     struct err err = ERR_INIT;
     struct flight *flight;
-    bool wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
+    bool wanted = !TAILQ_EMPTY(&client->flights.queue) || token_waits_any(&client->token_waits);
     if (wanted && passport_stale(client))
         kbs_session_unref(take_ptr(client->session));
-    if (has_good_token(client) && !tell_token(client, client->session, &err))
+    if (has_good_token(client) && !token_waits_tell(&client->token_waits, client->session, &err))
         return;
     while (client->flights.asked < REQUESTS_MAX && client->flights.opening < OPENINGS_MAX &&
            has_good_token(client) && (flight = TAILQ_FIRST(&client->flights.queue)))
         if (!ask_resource(client, flight, &err) && !resource_fail(client, flight, &err))
             return;
-    wanted = !TAILQ_EMPTY(&client->flights.queue) || !TAILQ_EMPTY(&client->token_waits);
+    wanted = !TAILQ_EMPTY(&client->flights.queue) || token_waits_any(&client->token_waits);
     if (wanted && !has_good_token(client) && !client->handshake && !client->passport)
+        start_handshake(client);
+}
+
+/* It is time for the next one, whoever wants a token or not. */
+static void on_vigil(void *arg)
+{
+    struct kbs_client *client = arg;
+    if (!client->handshake && !client->passport)
         start_handshake(client);
 }
 
@@ -450,6 +434,14 @@ static bool take_urls(
         &client->replicas, conf->urls, conf->url_count, conf->http.allow_plain, err);
 }
 
+static void on_token_late(void *arg, int64_t timeout_ms, struct err *ret_err)
+{
+    const struct kbs_client *client = arg;
+    err_set(ret_err, ERR_TIMEOUT, "KBS %s: no token within %lld ms, waiting for %s",
+        url_of(client, client->asked), (long long)timeout_ms,
+        client->handshake ? handshake_step(client->handshake) : "its turn");
+}
+
 bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
     struct kbs_client **ret_client, struct err *err)
 {
@@ -458,7 +450,7 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
         return err_nomem(err);
     client->loop = loop;
     client->crew = conf->crew;
-    TAILQ_INIT(&client->token_waits);
+    token_waits_init(&client->token_waits, loop, on_token_late, client);
     if (conf->tee && strlen(conf->tee) >= sizeof client->tee)
         return err_set(err, ERR_CONFIG, "tee \"%.40s\" is no name of a TEE", conf->tee);
     memcpy(client->tee, conf->tee ? conf->tee : "", conf->tee ? strlen(conf->tee) : 0);
@@ -470,7 +462,8 @@ bool kbs_client_new(struct loop *loop, const struct kbs_client_conf *conf,
     client->resource_max = conf->resource_max > 0 && conf->resource_max < SECRET_SIZE_MAX
                                ? conf->resource_max
                                : SECRET_SIZE_MAX;
-    if (!loop_timer_new(loop, pump, client, &client->pump, err))
+    if (!loop_timer_new(loop, pump, client, &client->pump, err) ||
+        !vigil_init(&client->vigil, loop, conf->continuous, on_vigil, client, err))
         return false;
     flights_init(&client->flights, loop, client->pump, &client->handshake);
     if (!take_urls(client, conf, err) || !http_new(loop, &conf->http, &client->http, err) ||
@@ -484,15 +477,14 @@ void kbs_client_free(struct kbs_client *client)
 {
     if (!client)
         return;
-    if (client->freed)
-        *client->freed = true;
     handshake_free(client->handshake);
     passport_free(client->passport);
     if (client->pump)
         flights_done(&client->flights);
-    while (!TAILQ_EMPTY(&client->token_waits))
-        token_wait_free(TAILQ_FIRST(&client->token_waits));
+    token_waits_done(&client->token_waits);
     kbs_session_unref(client->session);
+    vigil_done(&client->vigil);
+    http_cancel(client->leaving);
     attest_client_free(client->attest);
     http_free(client->http);
     loop_timer_free(client->pump);
@@ -522,35 +514,11 @@ bool kbs_client_fetch(struct kbs_client *client, const struct kbs_uri *uri, int6
     return true;
 }
 
-static void on_token_deadline(void *arg)
-{
-    struct token_wait *wait = arg;
-    struct kbs_client *client = wait->client;
-    kbs_token_fn *fn = wait->fn;
-    void *fn_arg = wait->arg;
-    struct err err = ERR_INIT;
-    err_set(&err, ERR_TIMEOUT, "KBS %s: no token within %lld ms, waiting for %s",
-        url_of(client, client->asked), (long long)wait->timeout_ms,
-        client->handshake ? handshake_step(client->handshake) : "its turn");
-    token_wait_free(wait);
-    fn(fn_arg, NULL, &err);
-}
-
 bool kbs_client_attest(
     struct kbs_client *client, int64_t timeout_ms, kbs_token_fn *fn, void *arg, struct err *err)
 {
-    if (!may_wait(client, err))
+    if (!may_wait(client, err) || !token_waits_add(&client->token_waits, timeout_ms, fn, arg, err))
         return false;
-    struct token_wait *wait = calloc(1, sizeof *wait);
-    if (!wait)
-        return err_nomem(err);
-    *wait = (struct token_wait){.client = client, .timeout_ms = timeout_ms, .fn = fn, .arg = arg};
-    if (!loop_timer_new(client->loop, on_token_deadline, wait, &wait->deadline, err)) {
-        free(wait);
-        return false;
-    }
-    loop_timer_set(wait->deadline, timeout_ms);
-    TAILQ_INSERT_TAIL(&client->token_waits, wait, link);
     loop_timer_set(client->pump, 0);
     return true;
 }
@@ -576,6 +544,25 @@ void kbs_client_doubt(struct kbs_client *client)
     backoff_clear(&client->backoff);
     client->unproven = false;
     replicas_refresh(&client->replicas);
+}
+
+static void on_left(void *arg, const struct http_response *response, const struct err *err)
+{
+    struct kbs_client *client = arg;
+    (void)response, (void)err;
+    client->leaving = NULL;
+    client->left(client->left_arg);
+}
+
+bool kbs_client_leave(struct kbs_client *client, int64_t timeout_ms, kbs_left_fn *fn, void *arg)
+{
+    struct err ignored = ERR_INIT;
+    client->left = fn;
+    client->left_arg = arg;
+    loop_timer_clear(client->vigil.timer);
+    return client->session && kbs_session_watched(client->session) && !client->leaving &&
+           vigil_leave(client->http, url_of(client, client->home), client->session, timeout_ms,
+               on_left, client, &client->leaving, &ignored);
 }
 
 void kbs_client_state(const struct kbs_client *client, struct kbs_client_state *ret_state)

@@ -36,6 +36,8 @@ struct kbs_client_conf {
     int64_t request_timeout_ms;    /* one HTTP request, all URLs together; 0: 10 s */
     int64_t attest_timeout_ms;     /* one evidence; 0: 20 s */
     size_t resource_max;           /* plaintext bytes; 0: SECRET_SIZE_MAX */
+    bool
+        continuous; /* attest in the background, so that a token never ends; else only for a KBS that wishes it (vigil.h) */
 };
 
 /* `plaintext` is borrowed (take a reference to keep it); NULL on failure. */
@@ -68,6 +70,12 @@ bool kbs_client_attest(struct kbs_client *client, int64_t timeout_ms, kbs_token_
 void kbs_client_forget(struct kbs_client *client);
 /* Forgets the token, so that kbs_client_attest asks the broker; what is under way goes on, and who was refused stays refused for a while. */
 void kbs_client_doubt(struct kbs_client *client);
+
+/* Says goodbye to a KBS that waits for this guest's next attestation. False: there is nobody to tell, and no call back. Else calls back once,
+ * never from inside, told or not, at the latest after timeout_ms. Only before the client is freed; no second time. */
+typedef void kbs_left_fn(void *arg);
+bool kbs_client_leave(struct kbs_client *client, int64_t timeout_ms, kbs_left_fn *fn, void *arg)
+    MUST_CHECK;
 
 /* What `sealed explain` and `sealed status` tell. Texts are valid until the next callback or call. */
 struct kbs_client_state {

@@ -77,14 +77,16 @@ static bool take_token(struct handshake *handshake, const struct http_response *
     struct kbs_session **ret_session, struct err *err)
 {
     char *token = NULL;
+    int64_t attest_in_s = 0;
     if (response->status != 200) {
         (void)refusal_explain(REFUSAL_ATTEST, handshake->conf.url, response, err);
         return false;
     }
-    if (!proto_token_decode(response->body, &token, err) ||
+    if (!proto_token_decode(response->body, &token, &attest_in_s, err) ||
         !kbs_session_new(
             token, handshake->tee_key, handshake->evidence, handshake->asked_ms, ret_session, err))
         return err_wrap(err, "KBS %s", handshake->conf.url);
+    kbs_session_attest_in(*ret_session, attest_in_s * 1000);
     return true;
 }
 

@@ -48,9 +48,13 @@ bool proto_attest_encode(const char *nonce, const json_t *tee_pubkey, struct byt
 bool proto_attest_decode(struct bytes body, struct proto_attest *ret_attest, struct err *err)
     MUST_CHECK;
 
-/* {"token":"…"} */
-bool proto_token_encode(const char *token, char **ret_text, struct err *err) MUST_CHECK;
-bool proto_token_decode(struct bytes body, char **ret_token, struct err *err) MUST_CHECK;
+/* {"token":"…"}, and from a sealed-kbs that wants to see the guest again "attest-in": seconds until its next attestation (0: it has no
+ * wish; a CoCo client ignores it). */
+#define PROTO_ATTEST_IN_MAX (7 * 24 * 3600)
+bool proto_token_encode(const char *token, int64_t attest_in_s, char **ret_text, struct err *err)
+    MUST_CHECK;
+bool proto_token_decode(
+    struct bytes body, char **ret_token, int64_t *ret_attest_in_s, struct err *err) MUST_CHECK;
 /* What a JWT says about itself, without checking its signature: for the client's own timing and display (A.2, D.1). */
 struct proto_token_claims {
     int64_t

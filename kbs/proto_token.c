@@ -6,11 +6,13 @@
 
 #include "crypt/base/b64.h"
 
-bool proto_token_encode(const char *token, char **ret_text, struct err *err)
+bool proto_token_encode(const char *token, int64_t attest_in_s, char **ret_text, struct err *err)
 {
     auto_json *json = NULL;
     if (!json_build(&json, err, "{s:s}", "token", token))
         return false;
+    if (attest_in_s > 0 && json_object_set_new(json, "attest-in", json_integer(attest_in_s)) != 0)
+        return err_nomem(err);
     char *text = json_text(json);
     if (!text)
         return err_nomem(err);
@@ -38,14 +40,18 @@ static bool check_shape(const char *token, struct err *err)
     return true;
 }
 
-bool proto_token_decode(struct bytes body, char **ret_token, struct err *err)
+bool proto_token_decode(
+    struct bytes body, char **ret_token, int64_t *ret_attest_in_s, struct err *err)
 {
     struct message {
         const char *token;
+        int64_t attest_in_s;
     } in = {0};
     static const struct json_field fields[] = {
         {"token", JSON_FIELD_TEXT, offsetof(struct message, token), .max = PROTO_TOKEN_MAX,
             .required = true},
+        {"attest-in", JSON_FIELD_INT, offsetof(struct message, attest_in_s), .min = 0,
+            .max = PROTO_ATTEST_IN_MAX},
     };
     auto_json *json = NULL;
     if (!json_load_strict(body, PROTO_BODY_MAX, "/attest answer", &json, err) ||
@@ -56,6 +62,7 @@ bool proto_token_decode(struct bytes body, char **ret_token, struct err *err)
     if (!token)
         return err_nomem(err);
     *ret_token = token;
+    *ret_attest_in_s = in.attest_in_s;
     return true;
 }
 

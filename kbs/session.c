@@ -18,6 +18,7 @@ struct kbs_session {
     struct jwk *tee_key;
     bool affirming;
     int64_t life_ms, ends_ms;
+    int64_t attest_in_ms; /* 0: the KBS has no wish */
 };
 
 static void token_free(char *token)
@@ -145,12 +146,32 @@ bool kbs_session_affirming(const struct kbs_session *session)
     return session->affirming;
 }
 
-bool kbs_session_good(const struct kbs_session *session, int64_t now_ms)
+static int64_t margin_ms(const struct kbs_session *session)
 {
     int64_t margin = session->life_ms / 10;
-    if (margin > MARGIN_MAX_S * 1000)
-        margin = MARGIN_MAX_S * 1000;
-    return kbs_session_left(session, now_ms) > margin;
+    return margin < MARGIN_MAX_S * 1000 ? margin : MARGIN_MAX_S * 1000;
+}
+
+void kbs_session_attest_in(struct kbs_session *session, int64_t attest_in_ms)
+{
+    session->attest_in_ms = attest_in_ms;
+}
+
+bool kbs_session_watched(const struct kbs_session *session)
+{
+    return session->attest_in_ms > 0;
+}
+
+int64_t kbs_session_renew_ms(const struct kbs_session *session)
+{
+    int64_t end = session->ends_ms - margin_ms(session);
+    int64_t wished = session->ends_ms - session->life_ms + session->attest_in_ms;
+    return session->attest_in_ms > 0 && wished < end ? wished : end;
+}
+
+bool kbs_session_good(const struct kbs_session *session, int64_t now_ms)
+{
+    return kbs_session_left(session, now_ms) > margin_ms(session);
 }
 
 int64_t kbs_session_left(const struct kbs_session *session, int64_t now_ms)

@@ -29,6 +29,12 @@ const struct jwk *kbs_session_key(const struct kbs_session *session);
 const char *kbs_session_evidence(const struct kbs_session *session);
 /* Every appraisal in the token is affirming. */
 bool kbs_session_affirming(const struct kbs_session *session);
+/* The KBS wants the next attestation so many milliseconds after this one was asked for; 0: it has no wish. Before it is shared. */
+void kbs_session_attest_in(struct kbs_session *session, int64_t attest_in_ms);
+/* When the next attestation should have been made: what the KBS wished, or when the token is no longer good, whichever is first. */
+int64_t kbs_session_renew_ms(const struct kbs_session *session);
+/* Whether the KBS wished to see this guest again before the token ends. */
+bool kbs_session_watched(const struct kbs_session *session);
 /* Good for another request: more is left than a tenth of its life, or 30 s if that is less. */
 bool kbs_session_good(const struct kbs_session *session, int64_t now_ms);
 /* Milliseconds until it expires; negative after. */

@@ -107,6 +107,7 @@ static char *handshake(struct wire *wire, const char *attestd, struct round *rou
         !jwk_generate(JWK_EC_P256, NULL, &key, &err) || !runtime_tee_pubkey(key, &pubkey, &err) ||
         !attest_request_evidence(&request, challenge.nonce, challenge.hash, key, &err))
         die_of(&err);
+    int64_t next_s = 0;
     double begin = now_us();
     if (!attest_ask(attestd, &request, 30000, &message, &answer, &err))
         die_of(&err);
@@ -114,7 +115,7 @@ static char *handshake(struct wire *wire, const char *attestd, struct round *rou
     if (!proto_attest_encode(challenge.nonce, pubkey, answer.body, &body, &err))
         die_of(&err);
     round->attest = exchange(wire, "POST", "/kbs/v0/attest", body, wire->cookie, NULL);
-    if (!proto_token_decode(buf_bytes(&wire->body), &token, &err))
+    if (!proto_token_decode(buf_bytes(&wire->body), &token, &next_s, &err))
         die_of(&err);
     return token;
 }

@@ -50,10 +50,11 @@ static void fuzz_token(struct bytes body)
 {
     struct err err = ERR_INIT;
     struct proto_token_claims claims;
+    int64_t next_s = 0;
     auto_free char *token = NULL;
     auto_free char *text = calloc(1, body.len + 1);
-    if (proto_token_decode(body, &token, &err) && proto_token_claims(token, &claims, &err) &&
-        claims.expires_at < 0)
+    if (proto_token_decode(body, &token, &next_s, &err) &&
+        proto_token_claims(token, &claims, &err) && claims.expires_at < 0)
         abort();
     if (!text)
         return;

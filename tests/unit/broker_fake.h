@@ -76,6 +76,12 @@ void kbs_fetch_cancel(struct kbs_fetch *fetch)
     free(fetch);
 }
 
+bool kbs_client_leave(struct kbs_client *client, int64_t timeout_ms, kbs_left_fn *fn, void *arg)
+{
+    (void)client, (void)timeout_ms, (void)fn, (void)arg;
+    return false; /* nobody waits for it */
+}
+
 void kbs_client_free(struct kbs_client *client)
 {
     if (client)

@@ -52,7 +52,9 @@ static void recorded_exchanges_decode(void **state)
         assert_string_equal(json_member_text(attest.tee_pubkey, "crv"), "P-256");
         assert_string_equal(attest.additional, "");
         assert_null(attest.init_data);
-        assert_done(proto_token_decode(member(json, "attest_answer"), &token, &err), &err);
+        int64_t next_s = -1;
+        assert_done(proto_token_decode(member(json, "attest_answer"), &token, &next_s, &err), &err);
+        assert_int_equal(next_s, 0);
         assert_done(proto_token_claims(token, &claims, &err), &err);
         assert_int_equal(claims.expires_at - claims.issued_at, 300);
         assert_int_equal(claims.not_before, 0);
@@ -288,7 +290,9 @@ static bool decode_token(struct bytes body, struct err *err)
 {
     auto_free char *token = NULL;
     struct proto_token_claims claims;
-    return proto_token_decode(body, &token, err) && proto_token_claims(token, &claims, err);
+    int64_t next_s = 0;
+    return proto_token_decode(body, &token, &next_s, err) &&
+           proto_token_claims(token, &claims, err);
 }
 
 static bool decode_auth(struct bytes body, struct err *err)

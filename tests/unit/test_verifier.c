@@ -137,11 +137,14 @@ static void test_sample(void **state)
     (void)state;
     struct session session = start_session("sample");
     auto_free char *body = sample_body(session.nonce), *first = NULL;
+    int64_t next_s = -1;
     auto_ear ear = {0};
     struct exchange *exchange = attest(&session, body);
     if (exchange->response.status != 200)
         fail_msg("%s", buf_text(&exchange->response.body));
-    assert_done(proto_token_decode(buf_bytes(&exchange->response.body), &first, &err), &err);
+    assert_done(
+        proto_token_decode(buf_bytes(&exchange->response.body), &first, &next_s, &err), &err);
+    assert_int_equal(next_s, 0); /* [agents] interval is off */
     assert_done(ear_verify(bytes_str(first), kbs.server.signer.key, kbs.now, &ear, &err), &err);
     exchange_free(exchange);
     kbs_assert_answer(attest(&session, body), 200, first); /* the identical body again */
@@ -180,13 +183,13 @@ static void test_tpm_key_must_be_admitted(void **state)
     assert_true(len > 0);
     kbs_assert_answer(attest(&session, body), 401, "Attest failed [id ");
     assert_done(
-        agent_create(&kbs.server, bytes_of(der, (size_t)len), NULL, AGENT_PENDING, &agent, &err),
+        agent_create(&kbs.server, bytes_of(der, (size_t)len), NULL, AGENT_REGISTERED, &agent, &err),
         &err);
     OPENSSL_free(der);
     kbs_assert_answer(attest(&session, body), 401, "Attest failed [id ");
-    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, &err), &err);
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, "ann", NULL, &err), &err);
     kbs_assert_answer(attest(&session, body), 401, "Attest failed [id ");
-    assert_done(agent_set_state(&kbs.server, agent, AGENT_ADMITTED, &err), &err);
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_ADMITTED, "ann", NULL, &err), &err);
     kbs_assert_answer(attest(&session, body), 200, "token");
 }
 
