@@ -19,13 +19,15 @@
 #define ENROLL_ANSWER_MAX 65536
 
 struct enroll_args {
-    const char *kbs, *ca_file, *pinned_key, *attestd, *config;
+    const char *kbs, *ca_file, *pinned_key, *attestd, *config, *uuid;
     bool create_key, plain, json;
 };
 
 static const struct cli_option options_table[] = {
     {"create-key", 0, CLI_FLAG, offsetof(struct enroll_args, create_key), NULL,
         "make the attestation key if its handle in the TPM is empty"},
+    {"uuid", 0, CLI_TEXT, offsetof(struct enroll_args, uuid), "UUID",
+        "by which the broker's administrator knows this machine, in lower case"},
     {"kbs", 0, CLI_TEXT, offsetof(struct enroll_args, kbs), "URL",
         "key broker; default: [kbs] url of the configuration"},
     {"ca-file", 0, CLI_TEXT, offsetof(struct enroll_args, ca_file), "FILE",
@@ -101,8 +103,8 @@ static bool enroll_begin(const struct enroll_args *args, const char *attestd,
 }
 
 /* The credential proves to the broker that this TPM holds both keys; it is worth nothing afterwards. */
-static bool enroll_finish(const char *attestd, const struct broker *broker, const json_t *challenge,
-    json_t **ret_result, struct err *err)
+static bool enroll_finish(const char *attestd, const char *uuid, const struct broker *broker,
+    const json_t *challenge, json_t **ret_result, struct err *err)
 {
     struct attest_request request = {.kind = ATTEST_ACTIVATE};
     auto_secret *activated = NULL;
@@ -121,7 +123,8 @@ static bool enroll_finish(const char *attestd, const struct broker *broker, cons
     auto_free char *recovered = b64_encode(B64_STD, secret_bytes(activated));
     if (!recovered)
         return err_nomem(err);
-    return json_build(&body, err, "{s:s,s:s}", "challenge", opaque, "credential", recovered) &&
+    return json_build(&body, err, "{s:s,s:s,s:s*}", "challenge", opaque, "credential", recovered,
+               "uuid", uuid) &&
            broker_post(broker, "/kbs/v0/agent/activate", body, ret_result, err);
 }
 
@@ -148,7 +151,7 @@ static bool run_enroll(const void *options, char **operands, int operand_count, 
         return err_set(
             err, ERR_CONFIG, "no key broker: give --kbs URL or set url in section [kbs]");
     if (!enroll_begin(args, attestd, &broker, &challenge, err) ||
-        !enroll_finish(attestd, &broker, challenge, &result, err))
+        !enroll_finish(attestd, args->uuid, &broker, challenge, &result, err))
         return false;
     if (args->json)
         return tool_print_json(result, err);

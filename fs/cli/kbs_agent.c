@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs agent list|show|admit|revoke|delete|add: the attestation keys that the broker knows (kbs/server/agent.h). */
+/* sealed kbs agent list|show|history|admit|revoke|delete|add: the attestation keys that the broker knows (kbs/server/agent.h). */
 #include "fs/cli/broker.h"
 
 #include <ctype.h>
@@ -11,16 +11,32 @@
 #define ROUTE      "/agent"
 #define ID_LEN     64 /* hex SHA-256 of the key's SubjectPublicKeyInfo */
 #define PREFIX_MIN 8
+#define UUID_LEN   36
 #define PUBLIC_MAX 8192
 #define PEM_BEGIN  "-----BEGIN"
 
 struct agent_args {
     struct broker_args broker;
     bool json;
+    const char *uuid;
+    struct cli_list tags;
 };
 
 static const struct cli_option options_table[] = {
     {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
+    BROKER_OPTIONS,
+};
+
+static const struct cli_option admit_options[] = {
+    {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
+    {"tag", 't', CLI_LIST, offsetof(struct agent_args, tags), "NAME=VALUE",
+        "a tag of the agent; those that it had are replaced"},
+    BROKER_OPTIONS,
+};
+static const struct cli_option add_options[] = {
+    {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
+    {"uuid", 0, CLI_TEXT, offsetof(struct agent_args, uuid), "UUID", "of the machine"},
+    {"tag", 't', CLI_LIST, offsetof(struct agent_args, tags), "NAME=VALUE", "a tag of the agent"},
     BROKER_OPTIONS,
 };
 
@@ -30,17 +46,37 @@ static const char *member(const json_t *object, const char *name)
     return text ? text : "";
 }
 
+/* An id, the beginning of one, or a UUID: the broker knows which. Nothing else becomes part of a path. */
 static bool check_id(const char *text, char id[ID_LEN + 1], struct err *err)
 {
-    size_t len = strlen(text);
-    if (len < PREFIX_MIN || len > ID_LEN || strspn(text, "0123456789abcdefABCDEF") != len)
+    size_t len = strlen(text), hex = strspn(text, "0123456789abcdefABCDEF");
+    bool uuid = len == UUID_LEN && strspn(text, "0123456789abcdefABCDEF-") == len;
+    if (!uuid && (len < PREFIX_MIN || len > ID_LEN || hex != len))
         return err_set(err, ERR_CONFIG,
-            "\"%.80s\" is no agent's id: %d hex digits, or the first %d or more of them (`sealed "
-            "kbs "
-            "agent list` shows them)",
+            "\"%.80s\" is no agent's id: %d hex digits, the first %d or more of them, or its UUID "
+            "(`sealed kbs agent list` shows them)",
             text, ID_LEN, PREFIX_MIN);
     for (size_t i = 0; i <= len; i++)
         id[i] = (char)tolower((unsigned char)text[i]);
+    return true;
+}
+
+/* NAME=VALUE words; *ret_tags NULL when there are none. */
+static bool make_tags(const struct cli_list *words, json_t **ret_tags, struct err *err)
+{
+    auto_json *tags = json_object();
+    if (!tags)
+        return err_nomem(err);
+    for (size_t i = 0; i < words->count; i++) {
+        const char *word = words->items[i], *equals = strchr(word, '=');
+        auto_free char *name = equals ? strndup(word, (size_t)(equals - word)) : NULL;
+        if (!equals || equals == word || equals[1] == '\0')
+            return err_set(err, ERR_CONFIG, "--tag \"%.80s\" is not NAME=VALUE", word);
+        json_t *value = json_string(equals + 1);
+        if (!name || !value || json_object_set_new(tags, name, value) != 0)
+            return err_set(err, ERR_CONFIG, "--tag \"%.80s\" is not UTF-8", word);
+    }
+    *ret_tags = words->count > 0 ? take_ptr(tags) : NULL;
     return true;
 }
 
@@ -60,8 +96,10 @@ static bool run_list(const void *options, char **operands, int operand_count, st
         return tool_print_json(agents, err);
     json_array_foreach(agents, i, agent)
     {
-        if (!tool_printf(err, "%s  %-8s  %s\n", member(agent, "id"), member(agent, "state"),
-                member(agent, "created")))
+        if (!tool_printf(err, "%s  %-10s  %s  %s  %s\n", member(agent, "id"),
+                member(agent, "state"), member(agent, "created"),
+                *member(agent, "attested") ? member(agent, "attested") : "-",
+                member(agent, "uuid")))
             return false;
     }
     return true;
@@ -82,19 +120,52 @@ static bool run_show(const void *options, char **operands, int operand_count, st
     return args->json ? tool_print_json(agent, err) : tool_print_members(agent, err);
 }
 
+static bool run_history(const void *options, char **operands, int operand_count, struct err *err)
+{
+    const struct agent_args *args = options;
+    auto_broker *broker = NULL;
+    auto_json *history = NULL;
+    char id[ID_LEN + 1], path[ID_LEN + 32];
+    size_t i;
+    const json_t *event;
+    (void)operand_count;
+    if (!check_id(operands[0], id, err))
+        return false;
+    snprintf(path, sizeof path, ROUTE "/%s/history", id);
+    if (!broker_open(&args->broker, &broker, err) || !broker_get_json(broker, path, &history, err))
+        return false;
+    if (!json_is_array(history))
+        return err_set(err, ERR_FORMAT, "the key broker's answer is no history");
+    if (args->json)
+        return tool_print_json(history, err);
+    json_array_foreach(history, i, event)
+    {
+        const char *by = member(event, "by"), *ref = member(event, "ref");
+        if (!tool_printf(err, "%s  %s%s%s%s%s\n", member(event, "time"), member(event, "what"),
+                *by ? " by " : "", by, *ref ? ", see " : "", ref))
+            return false;
+    }
+    return true;
+}
+
 /* POST …/ID/VERB, or DELETE …/ID when there is no verb. The broker answers with the whole id and the state. */
 static bool change(const struct agent_args *args, const char *text, const char *verb,
     const char *done, struct err *err)
 {
     auto_broker *broker = NULL;
     auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
-    auto_json *agent = NULL;
+    auto_json *agent = NULL, *tags = NULL, *orders = NULL;
+    auto_free char *body = NULL;
     char id[ID_LEN + 1], path[ID_LEN + 32];
-    if (!check_id(text, id, err))
+    if (!check_id(text, id, err) || !make_tags(&args->tags, &tags, err) ||
+        (tags && !json_build(&orders, err, "{s:O}", "tags", tags)))
         return false;
+    body = orders ? json_text(orders) : strdup("");
+    if (!body)
+        return err_nomem(err);
     snprintf(path, sizeof path, ROUTE "/%s%s%s", id, verb ? "/" : "", verb ? verb : "");
     if (!broker_open(&args->broker, &broker, err) ||
-        !broker_call(broker, verb ? "POST" : "DELETE", path, BYTES_EMPTY, &answer, err) ||
+        !broker_call(broker, verb ? "POST" : "DELETE", path, bytes_str(body), &answer, err) ||
         !json_load_strict(
             buf_bytes(&answer), BROKER_ANSWER_MAX, "answer of the key broker", &agent, err))
         return false;
@@ -146,51 +217,56 @@ static bool run_add(const void *options, char **operands, int operand_count, str
     const struct agent_args *args = options;
     auto_broker *broker = NULL;
     auto_buf spki = BUF_INIT(PUBLIC_MAX);
-    auto_json *body = NULL, *answer = NULL;
+    auto_json *body = NULL, *answer = NULL, *tags = NULL;
     (void)operand_count;
-    if (!load_public(operands[0], &spki, err))
+    if (!load_public(operands[0], &spki, err) || !make_tags(&args->tags, &tags, err))
         return false;
     auto_free char *encoded = b64_encode(B64_STD, buf_bytes(&spki));
     if (!encoded)
         return err_nomem(err);
-    if (!json_build(&body, err, "{s:s}", "ak_public", encoded) ||
+    if (!json_build(&body, err, "{s:s, s:s*, s:O*}", "ak_public", encoded, "uuid", args->uuid,
+            "tags", tags) ||
         !broker_open(&args->broker, &broker, err) ||
         !broker_post_json(broker, ROUTE, body, &answer, err))
         return false;
     return args->json ? tool_print_json(answer, err) : tool_print_members(answer, err);
 }
 
-#define AGENT_COMMAND(variable, verb, operand, count, text, more, function) \
-    const struct cli_command variable = {                                   \
-        .name = "kbs agent " verb,                                          \
-        .operands = operand,                                                \
-        .operands_min = count,                                              \
-        .operands_max = count,                                              \
-        .summary = text,                                                    \
-        .detail = more,                                                     \
-        .options = options_table,                                           \
-        .option_count = ARRAY_LEN(options_table),                           \
-        .args_size = sizeof(struct agent_args),                             \
-        .run = function,                                                    \
+#define AGENT_COMMAND(variable, verb, operand, count, text, more, table, function) \
+    const struct cli_command variable = {                                          \
+        .name = "kbs agent " verb,                                                 \
+        .operands = operand,                                                       \
+        .operands_min = count,                                                     \
+        .operands_max = count,                                                     \
+        .summary = text,                                                           \
+        .detail = more,                                                            \
+        .options = table,                                                          \
+        .option_count = ARRAY_LEN(table),                                          \
+        .args_size = sizeof(struct agent_args),                                    \
+        .run = function,                                                           \
     }
 
 #define ID_IS                                                                                      \
-    "ID is an agent's id or the beginning of it, 8 hex digits at least. Exit status: 11 there is " \
-    "none."
+    "ID is an agent's id, the beginning of it (8 hex digits at least), or its UUID. Exit status: " \
+    "11 there is none."
 
-AGENT_COMMAND(tool_kbs_agent_list, "list", "", 0, "list the attestation keys that the broker knows",
-    "One a line: id, state (pending, admitted, revoked), since when.", run_list);
-AGENT_COMMAND(tool_kbs_agent_show, "show", "ID", 1, "show one attestation key and its history",
-    ID_IS, run_show);
+AGENT_COMMAND(tool_kbs_agent_list, "list", "", 0, "list the agents that the broker knows",
+    "One a line: id, state, since when, when it attested last, UUID.", options_table, run_list);
+AGENT_COMMAND(
+    tool_kbs_agent_show, "show", "ID", 1, "show one agent", ID_IS, options_table, run_show);
+AGENT_COMMAND(tool_kbs_agent_history, "history", "ID", 1,
+    "show what became of an agent: enrolled, admitted, attested, failed, late, revoked", ID_IS,
+    options_table, run_history);
 AGENT_COMMAND(tool_kbs_agent_admit, "admit", "ID", 1, "let a guest with this attestation key in",
     "Compare the id with the one that `sealed attest enroll` printed on the guest. " ID_IS,
-    run_admit);
+    admit_options, run_admit);
 AGENT_COMMAND(tool_kbs_agent_revoke, "revoke", "ID", 1,
-    "shut a guest out: its evidence and its tokens are refused from now on", ID_IS, run_revoke);
+    "shut a guest out: its evidence and its tokens are refused from now on", ID_IS, options_table,
+    run_revoke);
 AGENT_COMMAND(tool_kbs_agent_delete, "delete", "ID", 1,
-    "forget an attestation key; the guest may enrol it again", ID_IS, run_delete);
+    "forget an attestation key; the guest may enrol it again", ID_IS, options_table, run_delete);
 AGENT_COMMAND(tool_kbs_agent_add, "add", "FILE", 1,
     "make an attestation key known that was checked elsewhere",
     "FILE is its public key, SubjectPublicKeyInfo in PEM or DER (`tpm2_readpublic -f pem`). Nobody "
     "then proves that it lives in a TPM:\n`sealed attest enroll` does.",
-    run_add);
+    add_options, run_add);

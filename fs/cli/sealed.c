@@ -47,6 +47,7 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_refvalue_delete,
     &tool_kbs_agent_list,
     &tool_kbs_agent_show,
+    &tool_kbs_agent_history,
     &tool_kbs_agent_admit,
     &tool_kbs_agent_revoke,
     &tool_kbs_agent_delete,

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Enrolment (not part of CoCo) and the administration of agents. Enrolling keeps nothing until the guest has proved itself:
+ * Enrolment (not part of CoCo), and what else an agent says of itself; agent_admin.c is the administrator's side. Enrolling keeps nothing until the guest has proved itself:
  *
  *     POST /agent/enroll    {"ek_public","ek_certificate","ak_public"}     -> {"id","challenge","credential","secret"}
- *     POST /agent/activate  {"challenge","credential" (as the TPM recovered it)} -> {"id","state"}
+ *     POST /agent/activate  {"challenge","credential" (as the TPM recovered it),"uuid" (of the machine; optional)} -> {"id","state"}
+ *     POST /agent/leave     with the guest's token: it shuts down, and is not late for that
  *
  * The challenge is base64url of: u8 version, u64 expiry, 16 random bytes, 32 bytes SHA-256 of the EK, block AK SPKI, 32 bytes MAC. The
  * credential is HMAC(another key, all of that without the MAC): only who holds the server's key or the TPM can know it.
@@ -12,7 +13,9 @@
 
 #include "crypt/base/b64.h"
 #include "crypt/base/pack.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/admission.h"
+#include "kbs/server/agent_gate.h"
+#include "kbs/server/agent_reply.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/session.h"
 #include "kbs/server/verifier.h"
@@ -225,38 +228,85 @@ static bool check_credential(
                "attestation key");
 }
 
-static bool decode_activate(struct bytes body, json_t **ret_json, const char **ret_challenge,
-    const char **ret_credential, struct err *err)
+struct activation {
+    const char *challenge, *credential, *uuid; /* uuid: NULL when the machine has none */
+};
+
+static bool decode_activate(
+    struct bytes body, json_t **ret_json, struct activation *ret_activation, struct err *err)
 {
-    struct message {
-        const char *challenge, *credential;
-    } in = {0};
     static const struct json_field fields[] = {
-        {"challenge", JSON_FIELD_TEXT, offsetof(struct message, challenge), .required = true},
-        {"credential", JSON_FIELD_TEXT, offsetof(struct message, credential), .required = true},
+        {"challenge", JSON_FIELD_TEXT, offsetof(struct activation, challenge), .required = true},
+        {"credential", JSON_FIELD_TEXT, offsetof(struct activation, credential), .required = true},
+        {"uuid", JSON_FIELD_TEXT, offsetof(struct activation, uuid)},
     };
     if (!json_load_strict(body, ACTIVATE_MAX, "/agent/activate request", ret_json, err) ||
-        !json_decode(
-            *ret_json, fields, ARRAY_LEN(fields), true, "/agent/activate request", &in, err))
+        !json_decode(*ret_json, fields, ARRAY_LEN(fields), true, "/agent/activate request",
+            ret_activation, err))
         return false;
-    *ret_challenge = in.challenge;
-    *ret_credential = in.credential;
+    return !ret_activation->uuid || agent_uuid_ok(ret_activation->uuid) ||
+           err_set(err, ERR_FORMAT, "\"%.40s\" is no UUID in lower case", ret_activation->uuid);
+}
+
+/* Two machines under one UUID: nobody can tell here which is the right one, so neither gets anything until an administrator says. */
+static bool gate_both(struct server *server, const char *id, const char *other, struct err *err)
+{
+    char reason[128];
+    snprintf(reason, sizeof reason, "another machine has its UUID: agent %.16s", id);
+    if (!agent_shut_out(server, other, AGENT_DUPLICATE, reason, NULL, err))
+        return false;
+    snprintf(reason, sizeof reason, "another machine has its UUID: agent %.16s", other);
+    return agent_shut_out(server, id, AGENT_DUPLICATE, reason, NULL, err);
+}
+
+static bool note_uuid(struct server *server, json_t *agent, const char *uuid, struct err *err)
+{
+    char other[AGENT_ID_SIZE];
+    if (!uuid || agent_state_of(agent) == AGENT_REVOKED)
+        return true;
+    if (json_object_set_new(agent, "uuid", json_string(uuid)) != 0)
+        return err_nomem(err);
+    if (!agent_claim_uuid(server, agent, uuid, other, err))
+        return false;
+    return agent_put(server, agent, err) &&
+           (!other[0] || gate_both(server, json_member_text(agent, "id"), other, err));
+}
+
+/* The state that a new agent begins with, and its tags when a rule admits it. */
+static bool first_state(struct server *server, const char *ek, const char *uuid,
+    enum agent_state *ret_state, json_t **ret_tags, struct err *err)
+{
+    bool listed = false;
+    *ret_state =
+        server->conf->attestation.admit == KBS_ADMIT_AUTO ? AGENT_ADMITTED : AGENT_REGISTERED;
+    if (server->conf->attestation.admit != KBS_ADMIT_LISTED)
+        return true;
+    if (!admission_find(server->admission, ek, uuid, ret_tags, &listed, err))
+        return false;
+    if (listed)
+        *ret_state = AGENT_ADMITTED;
     return true;
 }
 
-static bool send_state(struct response *response, const json_t *agent, struct err *err)
+/* A new agent, or the one that is there: only what is new about it is written. */
+static bool register_agent(struct server *server, const struct challenge *challenge,
+    const char *uuid, json_t **ret_agent, struct err *err)
 {
-    auto_json *json = NULL;
-    return json_build(&json, err, "{s:s, s:s}", "id", json_member_text(agent, "id"), "state",
-               json_member_text(agent, "state")) &&
-           send_json(response, json, err);
-}
-
-static void note_audit(
-    struct response *response, const char *who, const char *what, const json_t *agent)
-{
-    snprintf(response->audit, sizeof response->audit, "%s %s agent %s (now %s)", who, what,
-        json_member_text(agent, "id"), json_member_text(agent, "state"));
+    char ek[2 * DIGEST_SIZE + 1];
+    enum agent_state state;
+    auto_json *agent = NULL, *tags = NULL;
+    hex_encode(challenge->ek_sha256, ek);
+    if (!first_state(server, ek, uuid, &state, &tags, err) ||
+        !agent_create(server, challenge->ak_spki, ek, state, &agent, err))
+        return false;
+    if (tags && !json_object_get(agent, "tags") &&
+        (json_object_set(agent, "tags", tags) != 0 || !agent_put(server, agent, err)))
+        return err->code != ERR_OK ? false : err_nomem(err);
+    if (!note_uuid(server, agent, uuid, err) ||
+        !attendance_note(server, json_member_text(agent, "id"), "enrolled", NULL, NULL, err))
+        return false;
+    /* Once more: it may have been shut out. */
+    return agent_find(server, json_member_text(agent, "id"), ret_agent, err);
 }
 
 static bool post_activate(struct server *server, const struct request *request,
@@ -265,115 +315,54 @@ static bool post_activate(struct server *server, const struct request *request,
     auto_buf raw = BUF_INIT(CHALLENGE_MAX);
     auto_json *json = NULL, *agent = NULL;
     struct challenge challenge;
+    struct activation in = {0};
     struct bytes payload;
     struct err cause = ERR_INIT;
-    const char *text = NULL, *credential = NULL;
-    char ek[2 * DIGEST_SIZE + 1];
-    if (!decode_activate(request->body, &json, &text, &credential, &cause) ||
-        !open_challenge(server, text, &raw, &challenge, &payload, &cause) ||
-        !check_credential(server, payload, credential, &cause)) {
+    if (!decode_activate(request->body, &json, &in, &cause) ||
+        !open_challenge(server, in.challenge, &raw, &challenge, &payload, &cause) ||
+        !check_credential(server, payload, in.credential, &cause)) {
         response_refuse(response, ERROR, NULL, ENROLL_ERROR ": %s", cause.message);
+        response->strict_status = err_info(cause.code)->http_status;
         response->cause = cause;
         return true;
     }
-    enum agent_state state =
-        server->conf->attestation.admit == KBS_ADMIT_AUTO ? AGENT_ADMITTED : AGENT_PENDING;
-    hex_encode(challenge.ek_sha256, ek);
-    if (!agent_create(server, challenge.ak_spki, ek, state, &agent, err))
+    if (!register_agent(server, &challenge, in.uuid, &agent, err))
         return false;
-    note_audit(response, "a guest", "enrolled", agent);
-    return send_state(response, agent, err);
+    agent_audit(response, "a guest", "enrolled", agent);
+    return agent_send_state(response, agent, err);
 }
 
-/* -- administration ------------------------------------------------------------------------------ */
+/* -- goodbye ------------------------------------------------------------------------------------- */
 
-static bool get_agents(struct server *server, const struct request *request,
+/* A guest that shuts down says so with its token, and is not late then. */
+static bool post_leave(struct server *server, const struct request *request,
     struct response *response, struct err *err)
 {
-    auto_json *agents = NULL;
-    (void)request;
-    return agent_list(server, &agents, err) && send_json(response, agents, err);
-}
-
-static bool get_agent(struct server *server, const struct request *request,
-    struct response *response, struct err *err)
-{
-    auto_json *agent = NULL;
-    return agent_find(server, request->rest, &agent, err) && send_json(response, agent, err);
-}
-
-/* A key that an administrator vouches for: machines whose TPM has no EK certificate. */
-static bool post_agent(struct server *server, const struct request *request,
-    struct response *response, struct err *err)
-{
-    struct message {
-        const char *ak_public;
-    } in = {0};
-    static const struct json_field fields[] = {
-        {"ak_public", JSON_FIELD_TEXT, offsetof(struct message, ak_public), .required = true},
-    };
-    auto_json *json = NULL, *agent = NULL;
-    auto_buf spki = BUF_INIT(AGENT_SPKI_MAX);
-    auto_jwk *key = NULL;
-    if (!json_load_strict(request->body, ACTIVATE_MAX, "/agent request", &json, err) ||
-        !json_decode(json, fields, ARRAY_LEN(fields), false, "/agent request", &in, err) ||
-        !b64_decode(B64_STD, bytes_str(in.ak_public), "ak_public", &spki, err) ||
-        !jwk_from_spki(buf_bytes(&spki), &key, err))
-        return false;
-    if (jwk_kind(key) != JWK_RSA)
-        return err_set(err, ERR_FORMAT, "ak_public: an attestation key is an RSA key");
-    if (!agent_create(server, buf_bytes(&spki), NULL, AGENT_ADMITTED, &agent, err))
-        return false;
-    note_audit(response, request->admin, "registered", agent);
-    return send_state(response, agent, err);
-}
-
-/* POST /agent/ID/admit and /agent/ID/revoke */
-static bool change_agent(struct server *server, const struct request *request,
-    struct response *response, struct err *err)
-{
-    static const struct {
-        const char *verb;
-        enum agent_state state;
-    } verbs[] = {{"admit", AGENT_ADMITTED}, {"revoke", AGENT_REVOKED}};
-    auto_json *agent = NULL;
-    const char *slash = strchr(request->rest, '/');
-    auto_free char *id = strndup(request->rest, strcspn(request->rest, "/"));
-    if (!id)
-        return err_nomem(err);
-    for (size_t i = 0; slash && i < ARRAY_LEN(verbs); i++) {
-        if (strcmp(slash + 1, verbs[i].verb) != 0)
-            continue;
-        if (!agent_find(server, id, &agent, err) ||
-            !agent_set_state(server, agent, verbs[i].state, err))
+    char id[AGENT_ID_SIZE] = "";
+    auto_json *json = NULL;
+    struct err cause = ERR_INIT;
+    if (!agent_of_token(server, request->authorization, id, &cause)) {
+        if (response_own_fault(&cause)) {
+            *err = cause;
             return false;
-        note_audit(response, request->admin, verbs[i].verb, agent);
-        return send_state(response, agent, err);
+        }
+        response_refuse(response, "TokenVerifierError", NULL, "Token Verifier error");
+        response->cause = cause;
+        return true;
     }
-    return err_set(err, ERR_FORMAT, "POST /kbs/v0/agent/ID/admit or /kbs/v0/agent/ID/revoke");
-}
-
-static bool delete_agent(struct server *server, const struct request *request,
-    struct response *response, struct err *err)
-{
-    auto_json *agent = NULL;
-    if (!agent_find(server, request->rest, &agent, err) || !agent_delete(server, agent, err))
+    if (!attendance_left(server, id, err))
         return false;
-    note_audit(response, request->admin, "deleted", agent);
-    return send_state(response, agent, err);
+    snprintf(response->audit, sizeof response->audit, "agent %s left", id);
+    return json_build(&json, err, "{s:s, s:s}", "id", id, "state", "left") &&
+           send_json(response, json, err);
 }
-
-#define AGENT_ERROR "PluginInternalError", "Agent"
 
 const struct route agent_routes[] = {
     {REQUEST_POST, "/kbs/v0/agent/enroll", AUTH_NONE, false, ENROLL_MAX, post_enroll, ERROR,
         ENROLL_ERROR},
     {REQUEST_POST, "/kbs/v0/agent/activate", AUTH_NONE, false, ACTIVATE_MAX, post_activate, ERROR,
         ENROLL_ERROR},
-    {REQUEST_GET, "/kbs/v0/agent", AUTH_ADMIN, false, 0, get_agents, AGENT_ERROR},
-    {REQUEST_POST, "/kbs/v0/agent", AUTH_ADMIN, false, ACTIVATE_MAX, post_agent, AGENT_ERROR},
-    {REQUEST_GET, "/kbs/v0/agent/*", AUTH_ADMIN, false, 0, get_agent, AGENT_ERROR},
-    {REQUEST_POST, "/kbs/v0/agent/*", AUTH_ADMIN, false, ACTIVATE_MAX, change_agent, AGENT_ERROR},
-    {REQUEST_DELETE, "/kbs/v0/agent/*", AUTH_ADMIN, false, 0, delete_agent, AGENT_ERROR},
+    {REQUEST_POST, "/kbs/v0/agent/leave", AUTH_NONE, false, ACTIVATE_MAX, post_leave, ERROR,
+        "Attestation error: leaving failed"},
     {0},
 };

@@ -7,10 +7,10 @@
 #include <stdio.h>
 
 #include "crypt/base/b64.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/agent_gate.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/refvalue.h"
 #include "kbs/server/session.h"
+#include "kbs/server/token_making.h"
 #include "kbs/server/verifier.h"
 
 #define AUTH_BODY_MAX 65536
@@ -110,14 +110,15 @@ static bool refuse_evidence(struct server *server, const struct session *session
     return true;
 }
 
+/* `reason`: why it is in this state, or NULL. */
 static bool refuse_agent(struct server *server, const struct session *session, const char *agent,
-    bool enrolled, struct response *response, struct err *err)
+    const char *state, const char *reason, struct response *response, struct err *err)
 {
     auto_json *findings = json_array();
-    char remedy[200];
+    char remedy[200], summary[256];
     if (!findings)
         return err_nomem(err);
-    if (enrolled)
+    if (state)
         snprintf(
             remedy, sizeof remedy, "an admitted key: run `sealed kbs agent admit %.16s`", agent);
     else
@@ -128,11 +129,16 @@ static bool refuse_agent(struct server *server, const struct session *session, c
             agent);
     if (!add_finding(findings, "tpm.ak_public", agent, remedy, "enrolled attestation keys", err))
         return false;
+    if (state)
+        snprintf(summary, sizeof summary,
+            "the attestation key is not admitted: its agent is %s%s%s", state, reason ? ", " : "",
+            reason ? reason : "");
+    else
+        snprintf(summary, sizeof summary, "the attestation key is not enrolled");
     const struct explain_entry entry = {.kind = "evidence",
         .tee = session->tee,
         .agent = agent,
-        .summary = enrolled ? "the attestation key is not admitted"
-                            : "the attestation key is not enrolled",
+        .summary = summary,
         .findings = findings};
     refuse(server, response, &entry);
     return true;
@@ -140,14 +146,17 @@ static bool refuse_agent(struct server *server, const struct session *session, c
 
 /* -- /attest ------------------------------------------------------------------------------------- */
 
-/* Evidence signed by an attestation key is worth as much as that key. *ret_ok false: refused. */
+/* Evidence signed by an attestation key is worth as much as that key. *ret_ok false: refused. *ret_agent: its id, "" when the evidence
+ * needs none. */
 static bool check_agent(struct server *server, const struct session *session, const char *tee,
-    const json_t *claims, struct response *response, bool *ret_ok, struct err *err)
+    const json_t *claims, char ret_agent[AGENT_ID_SIZE], struct response *response, bool *ret_ok,
+    struct err *err)
 {
     auto_buf spki = BUF_INIT(VERIFIER_SPKI_MAX);
-    char agent[AGENT_ID_SIZE] = "";
-    bool admitted = false, enrolled = false;
+    auto_json *agent = NULL;
+    bool late = false;
     *ret_ok = false;
+    ret_agent[0] = '\0';
     const char *ak = json_member_text(claims, "ak_public");
     if (!ak && strcmp(tee, "tpm") != 0) {
         *ret_ok = true;
@@ -155,106 +164,88 @@ static bool check_agent(struct server *server, const struct session *session, co
     }
     if (!ak || !b64_decode(B64_STD, bytes_str(ak), "ak_public", &spki, err))
         return err_set(err, ERR_FORMAT, "the verifier's claims name no attestation key");
-    if (!agent_admitted(server, buf_bytes(&spki), &admitted, agent, err) ||
-        !agent_enrolled(server, agent, &enrolled, err))
+    if (!agent_by_key(server, buf_bytes(&spki), ret_agent, &agent, err))
         return false;
-    if (!admitted)
-        return refuse_agent(server, session, agent, enrolled, response, err);
+    if (!agent)
+        return refuse_agent(server, session, ret_agent, NULL, NULL, response, err);
+    if (agent_state_of(agent) != AGENT_ADMITTED)
+        return refuse_agent(server, session, ret_agent, agent_state_name(agent_state_of(agent)),
+            json_member_text(agent, "reason"), response, err);
+    if (!agent_check_late(server, ret_agent, &late, err))
+        return false;
+    if (late)
+        return refuse_agent(
+            server, session, ret_agent, agent_state_name(AGENT_LATE), NULL, response, err);
     *ret_ok = true;
     return true;
 }
 
+/* The agents behind the pieces of one attestation, in their order; "" where a piece needs none. */
+struct party {
+    char agents[TOKEN_PIECES_MAX][AGENT_ID_SIZE];
+};
+
 /* Of the primary evidence and of each device. What a verifier answers is not believed beyond what was asked of it. */
 static bool check_agents(struct server *server, const struct session *session,
-    const struct verifier_answer *answer, struct response *response, bool *ret_ok, struct err *err)
+    const struct verifier_answer *answer, struct party *party, struct response *response,
+    bool *ret_ok, struct err *err)
 {
-    if (!check_agent(server, session, session->tee, answer->claims, response, ret_ok, err))
+    if (!check_agent(
+            server, session, session->tee, answer->claims, party->agents[0], response, ret_ok, err))
         return false;
     for (size_t i = 0; *ret_ok && i < answer->device_count; i++) {
         const struct verifier_device *device = &answer->devices[i];
         if (!kbs_conf_tee_ok(server->conf, device->tee))
             return err_set(err, ERR_FORMAT,
                 "a verifier took a device of tee \"%s\", which it must not", device->tee);
-        if (!check_agent(server, session, device->tee, device->claims, response, ret_ok, err))
+        if (!check_agent(server, session, device->tee, device->claims, party->agents[1 + i],
+                response, ret_ok, err))
             return false;
     }
     return true;
 }
 
-/* What a token is made of; the arrays run over the primary evidence and then the devices. */
-struct making {
-    json_t *values, *runtime, *device_runtime;
-    struct appraisal appraisals[1 + VERIFIER_DEVICES_MAX];
-    struct ear_piece pieces[1 + VERIFIER_DEVICES_MAX];
-    size_t count;
-};
-_Static_assert(1 + VERIFIER_DEVICES_MAX <= EAR_PIECES_MAX, "a token holds them all");
-
-static void making_done(struct making *making)
+/* What the appraisal says of an agent that is watched ([agents] interval). *ret_ok false: it has failed, and is refused. */
+static bool settle_agent(struct server *server, const char *tee, const char *agent,
+    const struct appraisal *appraisal, struct response *response, bool *ret_ok, struct err *err)
 {
-    json_unref(making->values);
-    json_unref(making->runtime);
-    json_unref(making->device_runtime);
-    for (size_t i = 0; i < making->count; i++)
-        appraisal_done(&making->appraisals[i]);
+    int64_t next_s = 0;
+    char reason[96];
+    *ret_ok = true;
+    if (agent[0] == '\0' || server->conf->agents.interval_ms == 0)
+        return true;
+    if (appraisal->status == APPRAISAL_AFFIRMING || server->conf->agents.require == KBS_REQUIRE_ANY)
+        return attendance_attested(server, agent, appraisal->status, &next_s, err);
+    snprintf(reason, sizeof reason, "its evidence was appraised as %s",
+        appraisal_status_name(appraisal->status));
+    const struct explain_entry entry = {.kind = "agent",
+        .tee = tee,
+        .agent = agent,
+        .summary = reason,
+        .findings = appraisal->findings};
+    *ret_ok = false;
+    refuse(server, response, &entry);
+    return agent_shut_out(server, agent, AGENT_FAILED, reason, response->ref, err);
 }
 
-static bool add_piece(struct making *making, const struct ear_piece *piece, struct err *err)
+static bool settle_agents(struct server *server, const struct token_making *making,
+    const struct party *party, struct response *response, bool *ret_ok, struct err *err)
 {
-    struct appraisal *appraisal = &making->appraisals[making->count];
-    if (!appraise(piece->tee, piece->claims, making->values, appraisal, err))
-        return false;
-    making->pieces[making->count] = *piece;
-    making->pieces[making->count++].appraisal = appraisal;
+    *ret_ok = true;
+    for (size_t i = 0; *ret_ok && i < making->count; i++)
+        if (!settle_agent(server, making->pieces[i].tee, party->agents[i], &making->appraisals[i],
+                response, ret_ok, err))
+            return false;
     return true;
 }
 
-/* The runtime data of evidence with devices has their evidence in it, as text: the token leaves it out, since it holds their claims. */
-static bool make_runtime(struct making *making, const struct session *session,
-    const struct verifier_answer *answer, struct err *err)
-{
-    const char *additional = answer->device_count == 0 ? "" : NULL;
-    return json_build(&making->runtime, err, "{s:s*, s:s, s:O}", "additional-evidence", additional,
-               "nonce", session->nonce, "tee-pubkey", answer->tee_pubkey) &&
-           json_build(&making->device_runtime, err, "{s:s, s:O}", "nonce", session->nonce,
-               "tee-pubkey", answer->tee_pubkey);
-}
-
-static bool make_token(struct server *server, const struct session *session,
-    const struct verifier_answer *answer, char **ret_token, struct err *err)
-{
-    AUTO_DONE(making_done) struct making making = {0};
-    int64_t now = server_now(server);
-    if (!refvalue_all(server->store, now, &making.values, err) ||
-        !make_runtime(&making, session, answer, err))
-        return false;
-    const struct ear_piece primary = {.tee = session->tee,
-        .class_name = answer->class_name,
-        .claims = answer->claims,
-        .runtime_data = making.runtime,
-        .init_data_claims = answer->init_data_claims};
-    if (!add_piece(&making, &primary, err))
-        return false;
-    for (size_t i = 0; i < answer->device_count; i++) {
-        const struct verifier_device *device = &answer->devices[i];
-        const struct ear_piece piece = {.tee = device->tee,
-            .class_name = device->class_name,
-            .claims = device->claims,
-            .runtime_data = making.device_runtime};
-        if (!add_piece(&making, &piece, err))
-            return false;
-    }
-    const struct ear_input input = {
-        .pieces = making.pieces, .count = making.count, .issued_at = now};
-    return ear_issue(&server->signer, &input, ret_token, err);
-}
-
-static bool send_token(
-    const struct session *session, const char *token, struct response *response, struct err *err)
+static bool send_token(const struct server *server, const struct session *session,
+    const char *token, struct response *response, struct err *err)
 {
     auto_free char *text = NULL;
     session_cookie(session, response->cookie);
-    return proto_token_encode(token, &text, err) && response_json(response, text, err);
+    return proto_token_encode(token, server->conf->agents.interval_ms / 1000, &text, err) &&
+           response_json(response, text, err);
 }
 
 /* Devices need the same permission as primary evidence. A name that is cut off permits nothing. */
@@ -290,20 +281,28 @@ static bool attest(struct server *server, const struct session *session, const s
 {
     auto_buf message = BUF_INIT(VERIFIER_ANSWER_MAX);
     auto_verifier_answer answer = {0};
+    auto_token_making making = {0};
     auto_free char *made = NULL, *token = NULL;
+    struct party party;
     bool ok = false;
     if (!verify(server, session, request->body, &message, &answer, err))
         return false;
     if (answer.status == VERIFIER_REFUSED)
         return refuse_evidence(server, session, &answer, response, err);
-    if (!check_agents(server, session, &answer, response, &ok, err))
+    if (!check_agents(server, session, &answer, &party, response, &ok, err))
         return false;
     if (!ok)
         return true;
-    if (!make_token(server, session, &answer, &made, err) ||
-        !session_spend(server, session, digest, made, &token, err))
+    if (!token_making_appraise(server, session->tee, session->nonce, &answer, &making, err) ||
+        !settle_agents(server, &making, &party, response, &ok, err))
         return false;
-    return send_token(session, token, response, err);
+    if (!ok)
+        return true;
+    if (!token_making_issue(server, &making, &made, err))
+        return false;
+    if (!session_spend(server, session, digest, made, &token, err))
+        return false;
+    return send_token(server, session, token, response, err);
 }
 
 static bool post_attest(struct server *server, const struct request *request,
@@ -328,7 +327,7 @@ static bool post_attest(struct server *server, const struct request *request,
     if (!kbs_conf_tee_ok(server->conf, session.tee))
         return err_set(err, ERR_DENIED_POLICY, "tee \"%s\" is not taken any more", session.tee);
     if (token)
-        return send_token(&session, token, response, err);
+        return send_token(server, &session, token, response, err);
     return attest(server, &session, &digest, request, response, err);
 }
 

@@ -19,7 +19,8 @@ static const char *const modes[] = {"deny", "jwt", NULL};
 static const char *const error_styles[] = {"compatible", "strict", NULL};
 /* In the order of enum kbs_encryption. */
 static const char *const encryptions[] = {"auto", "optional", "required", NULL};
-static const char *const admits[] = {"manual", "auto", NULL};
+static const char *const admits[] = {"manual", "auto", "listed", NULL};
+static const char *const requires[] = {"affirming", "any", NULL};
 static const char *const collaterals[] = {"required", "optional", NULL};
 static const char *const expireds[] = {"refuse", "report", NULL};
 /* In the order of enum log_level. */
@@ -100,7 +101,11 @@ const struct conf_field kbs_conf_fields[] = {
     {"attestation", "session", CONF_DURATION, AT(attestation.session_ms), 5 * SECOND, HOUR,
         .text_default = "5m", .help = "how long a session lasts from /auth on"},
     {"attestation", "admit", CONF_CHOICE, AT(attestation.admit), .choices = admits,
-        .text_default = "manual", .help = "who admits an enrolled attestation key"},
+        .text_default = "manual",
+        .help = "who admits an enrolled attestation key: an administrator, nobody, admit_list"},
+    {"attestation", "admit_list", CONF_PATH, AT(attestation.admit_list),
+        .help =
+            "file of machines for admit = listed: EK-SHA256 [uuid=UUID] [NAME=VALUE...] a line"},
     {"attestation", "ek_roots", CONF_PATH, AT(attestation.ek_roots),
         .help = "directory of root certificates (PEM) of TPM makers; none: no enrolment"},
     {"attestation", "roots", CONF_PATH, AT(attestation.roots),
@@ -118,6 +123,19 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "http://HOST:PORT of a proxy for what the server asks over the network"},
     {"outbound", "no_proxy", CONF_LIST, AT(outbound.no_proxy),
         .help = "hosts, and domains with all below, that are asked directly"},
+    {"agents", "interval", CONF_DURATION, AT(agents.interval_ms), 0, DAY, .text_default = "0s",
+        .help = "agents must attest at least so often (a second or more); 0s: when they like"},
+    {"agents", "grace", CONF_DURATION, AT(agents.grace_ms), SECOND, DAY, .text_default = "1m",
+        .help = "how long after that an agent is late"},
+    {"agents", "require", CONF_CHOICE, AT(agents.require), .choices = requires,
+        .text_default = "affirming",
+        .help = "what an appraisal must be, or the agent has failed; only with an interval"},
+    {"agents", "webhook", CONF_TEXT, AT(agents.webhook),
+        .help = "URL that is told of agents that failed, are late or duplicate, or were revoked"},
+    {"agents", "webhook_ca_file", CONF_PATH, AT(agents.webhook_ca_file),
+        .help = "certificate authority of that URL, PEM; default: the system's"},
+    {"agents", "webhook_token_file", CONF_CREDENTIAL, AT(agents.webhook_token_file),
+        .help = "file with the bearer token that it is shown"},
 };
 const size_t kbs_conf_field_count = ARRAY_LEN(kbs_conf_fields);
 
@@ -217,10 +235,20 @@ static bool check_store(const struct kbs_conf *conf, struct err *err)
     return check_paths(&conf->store.kek_old, "[store] kek_old", err);
 }
 
+static bool check_agents(const struct kbs_conf *conf, struct err *err)
+{
+    if (conf->attestation.admit == KBS_ADMIT_LISTED && !conf->attestation.admit_list)
+        return err_set(err, ERR_CONFIG,
+            "[attestation] admit = listed needs admit_list, the file that lists the machines");
+    if (conf->agents.interval_ms > 0 && conf->agents.interval_ms < SECOND)
+        return err_set(err, ERR_CONFIG, "[agents] interval: a second or more, or 0s for none");
+    return true;
+}
+
 bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
 {
     return check_tls(conf, err) && check_tees(conf, err) && check_store(conf, err) &&
-           check_paths(&conf->admin.keys, "[admin] keys", err) &&
+           check_agents(conf, err) && check_paths(&conf->admin.keys, "[admin] keys", err) &&
            check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
            check_paths(&conf->token.trusted_jwks, "[token] trusted_jwks", err);
 }

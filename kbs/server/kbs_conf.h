@@ -13,7 +13,8 @@ enum kbs_admin_mode { KBS_ADMIN_DENY, KBS_ADMIN_JWT };
 enum kbs_errors { KBS_ERRORS_COMPATIBLE, KBS_ERRORS_STRICT };
 /* AUTO: required when there is a key-encryption key, none otherwise. */
 enum kbs_encryption { KBS_ENCRYPTION_AUTO, KBS_ENCRYPTION_OPTIONAL, KBS_ENCRYPTION_REQUIRED };
-enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO };
+enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO, KBS_ADMIT_LISTED };
+enum kbs_require { KBS_REQUIRE_AFFIRMING, KBS_REQUIRE_ANY };
 enum kbs_collateral { KBS_COLLATERAL_REQUIRED, KBS_COLLATERAL_OPTIONAL };
 enum kbs_expired { KBS_EXPIRED_REFUSE, KBS_EXPIRED_REPORT };
 
@@ -58,8 +59,9 @@ struct kbs_conf {
     struct {
         struct conf_list tees; /* "tpm"; "sample" only when listed */
         int64_t session_ms;
-        int admit;      /* enum kbs_admit */
-        char *ek_roots; /* directory of PEM roots of EK certificates */
+        int admit;        /* enum kbs_admit */
+        char *admit_list; /* file of machines, see admission.h */
+        char *ek_roots;   /* directory of PEM roots of EK certificates */
         char *roots; /* directory of PEM anchors beside the pinned ones (attest/verify/anchors.h) */
         int tdx_collateral;     /* enum kbs_collateral */
         int collateral_expired; /* enum kbs_expired */
@@ -69,6 +71,11 @@ struct kbs_conf {
         char *proxy;               /* "http://host:port" for all that is asked over TCP */
         struct conf_list no_proxy; /* hosts, and domains with all below, that are asked directly */
     } outbound;
+    struct {
+        int64_t interval_ms, grace_ms; /* interval 0: no continuous attestation */
+        int require;                   /* enum kbs_require */
+        char *webhook, *webhook_ca_file, *webhook_token_file;
+    } agents;
 };
 
 extern const struct conf_field kbs_conf_fields[];

@@ -15,6 +15,8 @@
 #include "crypt/base/loop.h"
 #include "crypt/base/sandbox.h"
 #include "kbs/server/admin.h"
+#include "kbs/server/admission.h"
+#include "kbs/server/agent_gate.h"
 #include "kbs/server/courier_process.h"
 #include "kbs/server/httpd.h"
 #include "kbs/server/explain.h"
@@ -26,6 +28,7 @@
 #include "kbs/server/token_file.h"
 #include "kbs/server/token_keys.h"
 #include "kbs/server/verifier.h"
+#include "kbs/server/webhook.h"
 
 #define PROGRAM     "sealed-kbs"
 #define CERT_MAX    65536
@@ -162,10 +165,12 @@ static bool leave_files(const struct kbs_conf *conf, struct err *err)
 
 static void server_done(struct server *server)
 {
+    webhook_stop(server->webhook);
     courier_stop(server->courier);
     verifiers_stop(server->verifiers);
     sessions_free(server->sessions);
     token_keys_free(server->token_keys);
+    admission_free(server->admission);
     store_free(server->store);
     admin_free(server->admin);
 }
@@ -176,6 +181,7 @@ struct service {
     struct server *server;
     struct loop *loop;
     struct loop_timer *sweep;
+    struct loop_timer *roll_call;
 };
 
 static void on_stop(void *arg, int signo)
@@ -199,6 +205,19 @@ static void on_sweep(void *arg)
     loop_timer_set(service->sweep, SWEEP_MS);
 }
 
+/* Agents that are late though they ask for nothing: whoever waits for the webhook hears of them within half an interval. */
+static void on_roll_call(void *arg)
+{
+    struct service *service = arg;
+    struct err err = ERR_INIT;
+    int64_t half = service->server->conf->agents.interval_ms / 2;
+    if (half == 0)
+        return;
+    if (!agent_sweep_late(service->server, &err))
+        log_err(LOG_LEVEL_WARNING, &err, "looking for agents that are late");
+    loop_timer_set(service->roll_call, half < SWEEP_MS ? half : SWEEP_MS);
+}
+
 static bool serve(struct server *server, const struct credentials *credentials, int listen_fd,
     int port_fd, uint16_t port, struct err *err)
 {
@@ -210,7 +229,8 @@ static bool serve(struct server *server, const struct credentials *credentials, 
         !loop_signal(
             loop, SIGTERM, on_stop, loop, err) || /* before the threads, which inherit it */
         !loop_signal(loop, SIGINT, on_stop, loop, err) ||
-        !loop_timer_new(loop, on_sweep, &service, &service.sweep, err))
+        !loop_timer_new(loop, on_sweep, &service, &service.sweep, err) ||
+        !loop_timer_new(loop, on_roll_call, &service, &service.roll_call, err))
         return false;
     if (!httpd_start(server, take_fd(fd), credentials->tls_key, buf_bytes(&credentials->tls_cert),
             &httpd, err))
@@ -218,6 +238,7 @@ static bool serve(struct server *server, const struct credentials *credentials, 
     bool ok = sandbox_seccomp_rules(allowed_calls, allowed_rules, ARRAY_LEN(allowed_rules), err);
     if (ok) {
         loop_timer_set(service.sweep, SWEEP_MS);
+        loop_timer_set(service.roll_call, 0);
         write_port_file(port_fd, port);
         log_notice("serving %s on %s (port %u)", credentials->tls_key ? "HTTPS" : "plain HTTP",
             server->conf->server.listen, (unsigned)port);
@@ -226,8 +247,21 @@ static bool serve(struct server *server, const struct credentials *credentials, 
     }
     httpd_stop(httpd);
     loop_timer_free(service.sweep);
+    loop_timer_free(service.roll_call);
     log_notice("stopped");
     return ok;
+}
+
+static bool read_admission(
+    const struct kbs_conf *conf, struct admission **ret_admission, struct err *err)
+{
+    const char *path = conf->attestation.admit_list;
+    auto_buf text = BUF_INIT(ADMISSION_FILE_MAX);
+    if (conf->attestation.admit != KBS_ADMIT_LISTED)
+        return true;
+    return (file_read(path, ADMISSION_FILE_MAX, &text, err) &&
+               admission_parse(buf_bytes(&text), path, ret_admission, err)) ||
+           err_wrap(err, "[attestation] admit_list");
 }
 
 static bool start(const struct kbs_conf *conf, struct credentials *credentials, struct err *err)
@@ -241,7 +275,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         .issuer = conf->token.issuer,
         .lifetime_s = conf->token.lifetime_ms / 1000,
     };
-    if (!token_keys_new(conf, credentials->token_key, &server.token_keys, err))
+    if (!token_keys_new(conf, credentials->token_key, &server.token_keys, err) ||
+        !read_admission(conf, &server.admission, err))
         return false;
     server.signer.x5c = token_keys_x5c(server.token_keys);
     if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
@@ -252,7 +287,7 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !verifiers_new(conf, &server.verifiers, err) ||
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
         !leave_files(conf, err) || !verifiers_start(server.verifiers, err) || /* the first thread */
-        !courier_start(server.courier, err))
+        !courier_start(server.courier, err) || !webhook_start(server.courier, &server.webhook, err))
         return false;
     targets_done(&credentials->targets); /* the tokens are the couriers' alone now */
     return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);
@@ -279,9 +314,11 @@ static bool check(
 {
     AUTO(admin_free) struct admin *admin = NULL;
     AUTO(token_keys_free) struct token_keys *keys = NULL;
+    AUTO(admission_free) struct admission *admission = NULL;
     if (!token_keys_new(conf, credentials->token_key, &keys, err) ||
-        !admin_new(conf, &admin, err) || !verifiers_check(conf, err) ||
-        !targets_check(conf, &credentials->targets, err) || !check_policy(conf, err))
+        !read_admission(conf, &admission, err) || !admin_new(conf, &admin, err) ||
+        !verifiers_check(conf, err) || !targets_check(conf, &credentials->targets, err) ||
+        !check_policy(conf, err))
         return false;
     puts(CONF_GOOD);
     return true;

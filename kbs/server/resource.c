@@ -13,7 +13,7 @@
 #include "crypt/base/clock.h"
 #include "crypt/jwe.h"
 #include "kbs/proto.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/agent_gate.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/refvalue.h"
@@ -111,8 +111,13 @@ static bool check_agent(struct server *server, const json_t *claims, const char 
     }
     if (!agent_admitted(server, buf_bytes(&spki), &admitted, ret_agent, err))
         return false;
+    bool late = false;
     if (!admitted)
         *ret_why = "the attestation key is not admitted (sealed kbs agent list)";
+    else if (!agent_check_late(server, ret_agent, &late, err))
+        return false;
+    else if (late)
+        *ret_why = "the guest did not attest when it was due (sealed kbs agent admit)";
     return true;
 }
 

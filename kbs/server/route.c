@@ -35,6 +35,7 @@ static const struct route *const tables[] = {
     policy_routes,
     refvalue_routes,
     agent_routes,
+    agent_admin_routes,
     explain_routes,
     token_routes,
     health_routes,

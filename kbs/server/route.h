@@ -88,8 +88,10 @@ extern const struct route
 extern const struct route resource_version_routes[]; /* resource_versions.c */
 extern const struct route policy_routes[];
 extern const struct route refvalue_routes[];
-extern const struct route attest_routes[];  /* attest_handler.c: /auth, /attest */
-extern const struct route agent_routes[];   /* agent_handler.c: enrolment and its administration */
+extern const struct route attest_routes[]; /* attest_handler.c: /auth, /attest */
+extern const struct route agent_routes[];  /* agent_handler.c: enrolment, and goodbye */
+extern const struct route
+    agent_admin_routes[]; /* agent_admin.c; after agent_routes, whose paths it would take */
 extern const struct route explain_routes[]; /* explain.c */
 extern const struct route token_routes[];   /* token_handler.c: JWKS */
 

@@ -15,8 +15,10 @@
 #include "kbs/server/store.h"
 
 struct admin;      /* admin.h */
+struct admission;  /* admission.h */
 struct courier;    /* courier.h */
 struct verifiers;  /* verifier.h */
+struct webhook;    /* webhook.h */
 struct sessions;   /* session.h */
 struct token_keys; /* token_keys.h */
 
@@ -24,6 +26,8 @@ struct server {
     const struct kbs_conf *conf;
     struct store *store;
     struct admin *admin;
+    struct admission *admission; /* NULL: no list */
+    struct webhook *webhook;     /* NULL: nobody is told of agents that are shut out */
     struct ear_signer signer;
     struct token_keys *token_keys; /* whose tokens are taken */
     struct sessions *sessions;

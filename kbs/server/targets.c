@@ -1,6 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/targets.h"
 
+#include "kbs/server/webhook.h"
+
+#define TOKEN_MAX 16384
+
 void targets_done(struct targets *targets)
 {
     for (size_t i = 0; i < targets->count; i++)
@@ -8,11 +12,45 @@ void targets_done(struct targets *targets)
     *targets = (struct targets){0};
 }
 
+/* The token of the target that comes next; one trailing newline is not part of it. */
+static bool read_bearer(
+    const char *path, struct targets *targets, struct courier_target *target, struct err *err)
+{
+    struct secret **slot = &targets->bearers[targets->count];
+    if (!path)
+        return true;
+    if (!conf_credential(path, TOKEN_MAX, false, slot, err))
+        return false;
+    struct bytes text = secret_bytes(*slot);
+    if (text.len > 0 && text.data[text.len - 1] == '\n')
+        secret_truncate(*slot, text.len - 1);
+    target->bearer = *slot;
+    return true;
+}
+
+static bool add_webhook(const struct kbs_conf *conf, struct targets *targets, struct err *err)
+{
+    struct courier_target target = {.name = WEBHOOK_TARGET,
+        .peer = "webhook",
+        .url = conf->agents.webhook,
+        .ca_file = conf->agents.webhook_ca_file,
+        .methods = COURIER_POST,
+        .exact = true};
+    if (!target.url)
+        return true;
+    if (!read_bearer(conf->agents.webhook_token_file, targets, &target, err))
+        return err_wrap(err, "[agents] webhook_token_file");
+    targets->items[targets->count++] = target;
+    return true;
+}
+
 bool targets_collect(const struct kbs_conf *conf, struct targets *ret_targets, struct err *err)
 {
     auto_targets targets = {0};
-    (void)conf;
-    (void)err;
+    if (!add_webhook(conf, &targets, err)) {
+        secret_unref(targets.bearers[targets.count]);
+        return false;
+    }
     *ret_targets = targets;
     targets = (struct targets){0};
     return true;

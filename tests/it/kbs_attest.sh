@@ -107,7 +107,7 @@ refused "a wrong credential" "does not hold this attestation key" client enroll 
 refused "a changed challenge" "not one of this server" client enroll "$DIR/enrol" --fault challenge
 equal "still nobody is enrolled" "[]" "$(admin GET agent)"
 ID=$(client enroll "$DIR/enrol" | field id)
-equal "enrolled, pending" pending "$(admin GET "agent/$ID" | field state)"
+equal "enrolled, and no more" registered "$(admin GET "agent/$ID" | field state)"
 explained "a key that waits to be admitted" tpm.ak_public "sealed kbs agent admit ${ID:0:16}" handshake "$DIR/s" tpm
 equal "a prefix of 7 digits is too short" "" "$(admin POST "agent/${ID:0:7}/admit" | grep '"state"' || true)"
 equal "admitted by a prefix of the id" admitted "$(admin POST "agent/${ID:0:8}/admit" | field state)"
@@ -160,7 +160,7 @@ refused "another's spent nonce" "used for other evidence" client attest "$DIR/b"
 printf 'version = "0.1.0"\nalgorithm = "sha256"\n\n[data]\nkey1 = "value1"\n' >"$DIR/init.toml"
 explained "init-data that the TPM did not measure" tpm.init-data "" handshake "$DIR/b" tpm --init-data "$DIR/init.toml"
 printf 'version = "0.1.0"\n[data]\nalgorithm = "sha256"\n' >"$DIR/bad.toml"
-explained "init-data without algorithm" init-data "before the first table" handshake "$DIR/b" tpm --init-data "$DIR/bad.toml"
+explained "init-data without algorithm" init-data "\\\"algorithm\\\" is missing" handshake "$DIR/b" tpm --init-data "$DIR/bad.toml"
 tpm2_pcrextend "8:sha256=$(sha256sum "$DIR/init.toml" | cut -d' ' -f1)"
 check "init-data measured in PCR 8" handshake "$DIR/b" tpm --init-data "$DIR/init.toml"
 

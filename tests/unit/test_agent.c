@@ -26,7 +26,7 @@ static void set_state(const char *name, enum agent_state state)
 {
     auto_json *agent = NULL;
     assert_done(agent_find(&kbs.server, name, &agent, &err), &err);
-    assert_done(agent_set_state(&kbs.server, agent, state, &err), &err);
+    assert_done(agent_set_state(&kbs.server, agent, state, "ann", NULL, &err), &err);
 }
 
 static bool finds(const char *name)
@@ -41,12 +41,12 @@ static void test_record(void **state)
     char id[AGENT_ID_SIZE];
     struct hash hash;
     char wanted[2 * HASH_SIZE_MAX + 1];
-    auto_json *agent = create(SPKI_1, EK, AGENT_PENDING);
+    auto_json *agent = create(SPKI_1, EK, AGENT_REGISTERED);
     assert_done(hash_bytes(HASH_SHA256, SPKI_1, &hash, &err), &err);
     hex_encode(hash_view(&hash), wanted);
     assert_string_equal(json_member_text(agent, "id"), wanted);
     assert_string_equal(json_member_text(agent, "ek_sha256"), EK);
-    assert_string_equal(json_member_text(agent, "state"), "pending");
+    assert_string_equal(json_member_text(agent, "state"), "registered");
     assert_string_equal(json_member_text(agent, "ak_public"), "dGhlIERFUiBvZiBvbmUga2V5");
     assert_non_null(json_member_text(agent, "created"));
     assert_false(is_admitted(SPKI_1, id));
@@ -68,7 +68,7 @@ static void test_unknown(void **state)
 static void test_only_admitted_is_admitted(void **state)
 {
     (void)state;
-    auto_json *agent = create(SPKI_1, EK, AGENT_PENDING);
+    auto_json *agent = create(SPKI_1, EK, AGENT_REGISTERED);
     const char *id = json_member_text(agent, "id");
     assert_false(is_admitted(SPKI_1, NULL));
     set_state(id, AGENT_ADMITTED);
@@ -81,7 +81,7 @@ static void test_only_admitted_is_admitted(void **state)
 static void test_enrolling_again(void **state)
 {
     (void)state;
-    auto_json *first = create(SPKI_1, EK, AGENT_PENDING);
+    auto_json *first = create(SPKI_1, EK, AGENT_REGISTERED);
     auto_json *second = create(SPKI_1, NULL, AGENT_ADMITTED);
     assert_true(json_equal(first, second));
     set_state(json_member_text(first, "id"), AGENT_REVOKED);
@@ -93,7 +93,7 @@ static void test_enrolling_again(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    auto_json *agent = create(SPKI_1, EK, AGENT_PENDING);
+    auto_json *agent = create(SPKI_1, EK, AGENT_REGISTERED);
     char name[AGENT_ID_SIZE + 1], twin[AGENT_ID_SIZE];
     const char *id = json_member_text(agent, "id");
     for (size_t len = AGENT_PREFIX_MIN; len < AGENT_ID_SIZE; len++) {
@@ -137,7 +137,8 @@ static void test_records_that_lie(void **state)
 static void test_list_and_delete(void **state)
 {
     (void)state;
-    auto_json *one = create(SPKI_1, EK, AGENT_PENDING), *two = create(SPKI_2, NULL, AGENT_ADMITTED);
+    auto_json *one = create(SPKI_1, EK, AGENT_REGISTERED),
+              *two = create(SPKI_2, NULL, AGENT_ADMITTED);
     auto_json *both = NULL, *rest = NULL;
     assert_done(agent_list(&kbs.server, &both, &err), &err);
     assert_int_equal(json_array_size(both), 2);

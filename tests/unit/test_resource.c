@@ -217,11 +217,11 @@ static void an_agent_must_be_admitted_now(void **state)
     put();
     auto_free char *good = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
     get(good, 401, "PolicyDeny"); /* not even enrolled */
-    auto_json *agent = enrol(AGENT_PENDING);
+    auto_json *agent = enrol(AGENT_REGISTERED);
     get(good, 401, "PolicyDeny");
-    assert_done(agent_set_state(&kbs.server, agent, AGENT_ADMITTED, &err), &err);
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_ADMITTED, "ann", NULL, &err), &err);
     get(good, 200, "ciphertext");
-    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, &err), &err);
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, "ann", NULL, &err), &err);
     get(good, 401, "PolicyDeny"); /* the same token, at once */
 }
 
