@@ -151,7 +151,7 @@ explained "a tampered signature" tpm.signature "" handshake "$DIR/b" tpm --damag
 explained "a changed PCR value" tpm.pcr-digest "" handshake "$DIR/b" tpm --damage pcrs
 explained "a quote over other PCRs" tpm.pcr-selection "" handshake "$DIR/b" tpm --damage selection
 explained "evidence for another nonce" tpm.nonce "" handshake "$DIR/b" tpm --damage report-data
-explained "evidence of devices" additional-evidence "not taken" handshake "$DIR/b" tpm --damage additional
+explained "evidence of devices that the quote is not bound to" tpm.nonce "" handshake "$DIR/b" tpm --damage additional
 explained "a TPM made of software" tpm.ak_public "enrolled key" handshake "$DIR/b" tpm --damage software-key
 check "refused evidence spends no nonce" equal "records" 4 "$(find "$DIR/state/nonce" -type f | wc -l)"
 refused "another's spent nonce" "used for other evidence" client attest "$DIR/b" --cookie "$cookie"
