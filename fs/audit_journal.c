@@ -10,6 +10,8 @@
 #include <sys/uio.h>
 #include <sys/un.h>
 
+#include "fs/cgroup.h"
+
 static bool connect_to(int fd, const char *path)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -41,11 +43,14 @@ static bool put_field(struct buf *out, const char *name, struct bytes value, str
 /* What somebody may look for: journalctl finds an entry by its fields. MESSAGE has all of them, and more (fs/audit_record.h). */
 static bool put_texts(const struct audit_record *record, struct buf *out, struct err *err)
 {
+    struct cgroup_names names;
+    cgroup_names(record->cgroup, &names);
     const struct {
         const char *name, *value;
     } texts[] = {{"SEALED_ID", record->id}, {"SEALED_PATH", record->path},
         {"SEALED_CAUSE", record->cause}, {"SEALED_RULE", record->rule}, {"SEALED_EXE", record->exe},
-        {"SEALED_CGROUP", record->cgroup}, {"SEALED_RESOURCE", record->resource},
+        {"SEALED_CGROUP", record->cgroup}, {"SEALED_POD", names.pod},
+        {"SEALED_CONTAINER", names.container}, {"SEALED_RESOURCE", record->resource},
         {"SEALED_VERSION", record->version}, {"SEALED_REF", record->ref}};
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         if (*texts[i].value && !put_field(out, texts[i].name, bytes_str(texts[i].value), err))

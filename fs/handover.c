@@ -444,6 +444,19 @@ bool handover_take(
     return done;
 }
 
+/* Its keeper lets go of what ours holds now before it ends; until then the monitor must not take it for done with, and kill it. */
+static void await_end(int fd)
+{
+    int64_t end = loop_now_ms() + HANDOVER_END_MS;
+    bool closed = false;
+    for (int64_t left; !closed && (left = end - loop_now_ms()) > 0;) {
+        auto_buf message = BUF_INIT(IPC_MESSAGE_MAX);
+        struct err err = ERR_INIT;
+        if (!ipc_receive_within(fd, (int)left, &message, &closed, &err))
+            return;
+    }
+}
+
 bool handover_taken(int fd, const struct handover_count *count, struct err *err)
 {
     struct handover_item item = {.kind = HANDOVER_TAKEN};
@@ -452,6 +465,8 @@ bool handover_taken(int fd, const struct handover_count *count, struct err *err)
         return false;
     if (!send_item(fd, &item, NULL, err))
         return false;
+    if (count->held > 0)
+        await_end(fd);
     /* Who is still sending learns that nobody reads. */
     (void)shutdown(fd, SHUT_RD);
     return true;

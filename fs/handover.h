@@ -33,6 +33,8 @@
 
 /* For the whole of it; the calls of the mount wait meanwhile. */
 #define HANDOVER_MS 20000
+/* For the old worker to end, when it has credentials to let go of. */
+#define HANDOVER_END_MS 5000
 /* Messages that a successor takes; what a worker can have is less. */
 #define HANDOVER_ITEMS_MAX     400000u
 #define HANDOVER_RESOURCE_SIZE 2048u
@@ -125,5 +127,5 @@ struct handover_count {
 /* Up to END. A failure (the peer breaks the protocol, is too slow, or is gone) leaves what came until then in the sink. */
 bool handover_take(int fd, const struct handover_sink *sink, struct handover_count *ret_count,
     struct err *err) MUST_CHECK;
-/* Says HELD where there is any, and TAKEN, whatever came before. */
+/* Says HELD where there is any, and TAKEN, whatever came before; after HELD it waits until the old worker has ended. */
 bool handover_taken(int fd, const struct handover_count *count, struct err *err) MUST_CHECK;

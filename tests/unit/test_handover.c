@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -234,6 +235,8 @@ static void *give_credentials(void *arg)
     size_t held = SIZE_MAX;
     done = done && handover_finish(handover, &held, &err);
     *(size_t *)arg = done ? held : SIZE_MAX;
+    assert_int_equal(
+        shutdown(ends[0], SHUT_RDWR), 0); /* its end, as that of the process would be */
     return NULL;
 }
 
