@@ -14,6 +14,10 @@ struct task {
     struct validity *validity;
     struct verdict *verdict;
     X509_CRL *root_crl; /* NULL: absent, or not usable */
+    /* The issuer chain that was checked last: Intel sends one and the same with each document. */
+    struct bytes pem;
+    struct x509_chain chain;
+    X509 *signer; /* of it; NULL: it is not good, as the verdict says */
 };
 
 static const struct signed_json_kind tcb_info_kind = {
@@ -86,28 +90,32 @@ static bool check_crls(struct task *task, struct tdx_collateral *collateral, str
 
 /* -- signed documents ---------------------------------------------------------------------------------- */
 
+static bool is_linked(const struct pck *pck, X509 *signer, X509 *root)
+{
+    bool own =
+        X509_cmp(root, pck->root) == 0 ||
+        (x509_same_key(root, pck->root) && x509_issued_by(root, root, X509_ECDSA_P256_SHA256));
+    return own && x509_issued_by(signer, pck->root, X509_ECDSA_P256_SHA256);
+}
+
 /* Two certificates: the signer's and the root, which is that of the quote. NULL: the verdict says why. */
-static X509 *check_signer(
-    const struct task *task, const struct signed_json_kind *kind, const struct x509_chain *chain)
+static X509 *check_signer(const struct task *task, const struct signed_json_kind *kind)
 {
     char name[X509_NAME_SIZE], what[64];
-    X509 *signer = chain->certs[0], *root = chain->certs[1];
+    X509 *signer = task->chain.certs[0], *root = task->chain.certs[1];
     struct verdict *verdict = task->verdict;
-    if (chain->count != 2) {
+    if (task->chain.count != 2) {
         check_fail(verdict, kind->signature, "an issuer chain of TCB signing certificate and root",
-            "%s: %zu certificates", kind->what, chain->count);
+            "%s: %zu certificates", kind->what, task->chain.count);
         return NULL;
     }
     snprintf(what, sizeof what, "the signer's certificate of the %s", kind->what);
     validity_add_cert(task->validity, verdict, what, signer);
     validity_add_cert(task->validity, verdict, "the root certificate", root);
     x509_common_name(signer, name);
-    bool named = strcmp(name, SIGNER_NAME) == 0;
+    bool named = strcmp(name, SIGNER_NAME) == 0, linked = is_linked(task->pck, signer, root);
     if (!named)
         check_fail(verdict, kind->signature, SIGNER_NAME, "%s of \"%s\"", what, name);
-    bool linked = x509_same_key(root, task->pck->root) &&
-                  x509_issued_by(root, root, X509_ECDSA_P256_SHA256) &&
-                  x509_issued_by(signer, root, X509_ECDSA_P256_SHA256);
     if (!linked)
         check_fail(
             verdict, kind->signature, "issued by the root of the quote's PCK chain", "%s", what);
@@ -115,13 +123,29 @@ static X509 *check_signer(
     return named && linked ? signer : NULL;
 }
 
+/* *ret_signer NULL: the verdict says why. */
+static bool find_signer(struct task *task, const struct signed_json_kind *kind, struct bytes pem,
+    X509 **ret_signer, struct err *err)
+{
+    if (task->chain.count > 0 && bytes_equal(task->pem, pem)) {
+        *ret_signer = task->signer;
+        return true;
+    }
+    x509_chain_done(&task->chain);
+    if (!x509_chain_load(pem, kind->what, &task->chain, err))
+        return check_error(task->verdict, kind->signature, "its issuer chain in PEM", err);
+    task->pem = pem;
+    task->signer = check_signer(task, kind);
+    *ret_signer = task->signer;
+    return true;
+}
+
 static bool check_document(struct task *task, const struct signed_json_kind *kind,
     struct bytes body, struct bytes pem, struct signed_json *ret_document, struct err *err)
 {
-    auto_x509_chain chain = {0};
-    if (!x509_chain_load(pem, kind->what, &chain, err))
-        return check_error(task->verdict, kind->signature, "its issuer chain in PEM", err);
-    X509 *signer = check_signer(task, kind, &chain);
+    X509 *signer = NULL;
+    if (!find_signer(task, kind, pem, &signer, err))
+        return false;
     if (!signer)
         return true;
     if (!signed_json_open(kind, body, X509_get0_pubkey(signer), task->verdict, ret_document, err))
@@ -158,9 +182,10 @@ bool tdx_collateral_check(const struct verify_input *input, const struct pck *pc
     struct validity *validity, struct verdict *verdict, struct tdx_collateral *ret_collateral,
     struct err *err)
 {
-    struct task task = {input, pck, validity, verdict, NULL};
+    struct task task = {.input = input, .pck = pck, .validity = validity, .verdict = verdict};
     ret_collateral->complete = true;
     bool done = check_all(&task, ret_collateral, err);
     X509_CRL_free(task.root_crl);
+    x509_chain_done(&task.chain);
     return done;
 }

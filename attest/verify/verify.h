@@ -58,8 +58,9 @@ struct verify_input {
     int64_t now;                         /* unix seconds; every date is judged by it */
     const struct anchors *anchors;       /* NULL: the built-in pins */
     const struct collateral *collateral; /* NULL: none at hand */
-    bool collateral_optional;            /* without it: unverified instead of undecided (tdx) */
-    bool collateral_expired_ok;          /* expiry becomes a claim instead of a failed check */
+    bool collateral_optional;   /* without it: unverified instead of undecided (tdx). For the
+                                            last time of asking: nothing is named as needed then */
+    bool collateral_expired_ok; /* expiry becomes a claim instead of a failed check */
     bool unbound; /* there is no report data to expect: the caller says so where it counts */
 };
 
