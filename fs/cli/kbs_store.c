@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealed kbs store rewrap: what is done to the broker's store as a whole, on the broker's machine. The broker's own program does
+ * sealed kbs store rewrap|migrate|copy: what is done to the broker's store as a whole, on the broker's machine. The broker's own program does
  * it, as the broker's user and by the broker's configuration: files that it makes belong to the right user, and a guest, which has
  * `sealed` but no broker, needs no database library.
  */
@@ -84,4 +84,44 @@ const struct cli_command tool_kbs_store_rewrap = {
     .option_count = ARRAY_LEN(store_options),
     .args_size = sizeof(struct store_args),
     .run = run_rewrap,
+};
+
+static bool run_migrate(const void *options, char **operands, int operand_count, struct err *err)
+{
+    (void)operands, (void)operand_count;
+    return run_program(options, "--store-migrate", NULL, err);
+}
+
+const struct cli_command tool_kbs_store_migrate = {
+    .name = "kbs store migrate",
+    .operands = "",
+    .summary = "make the schema of the broker's database, or bring it up to date",
+    .detail =
+        "Before the first start with store = postgresql, and after an update that says so. May "
+        "be run any number of times, from several\n"
+        "machines at once.",
+    .options = store_options,
+    .option_count = ARRAY_LEN(store_options),
+    .args_size = sizeof(struct store_args),
+    .run = run_migrate,
+};
+
+static bool run_copy(const void *options, char **operands, int operand_count, struct err *err)
+{
+    (void)operand_count;
+    return run_program(options, "--store-copy", operands[0], err);
+}
+
+const struct cli_command tool_kbs_store_copy = {
+    .name = "kbs store copy",
+    .operands = "DIRECTORY",
+    .operands_min = 1,
+    .operands_max = 1,
+    .summary = "copy what a broker kept in a directory into its database",
+    .detail = "DIRECTORY is a state_dir; no server should be writing to it. What the database has "
+              "already stays, so it may be run again.",
+    .options = store_options,
+    .option_count = ARRAY_LEN(store_options),
+    .args_size = sizeof(struct store_args),
+    .run = run_copy,
 };

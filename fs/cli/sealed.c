@@ -36,6 +36,8 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_list,
     &tool_kbs_show,
     &tool_kbs_store_rewrap,
+    &tool_kbs_store_migrate,
+    &tool_kbs_store_copy,
     &tool_kbs_delete,
     &tool_kbs_policy_get,
     &tool_kbs_policy_set,

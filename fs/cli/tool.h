@@ -39,7 +39,8 @@ extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal
     tool_kbs_policy_default, tool_kbs_refvalue_set, tool_kbs_refvalue_get, tool_kbs_refvalue_list,
     tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show, tool_kbs_agent_admit,
     tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add, tool_kbs_explain,
-    tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history;
+    tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history, tool_kbs_store_migrate,
+    tool_kbs_store_copy;
 
 /* Instead of sandbox_harden, when the command is exec: it must not pass our own limits on. */
 bool tool_exec_prepare(struct err *err) MUST_CHECK;

@@ -17,7 +17,9 @@
 
 static const char *const modes[] = {"deny", "jwt", NULL};
 static const char *const error_styles[] = {"compatible", "strict", NULL};
-/* In the order of enum kbs_encryption. */
+/* In the order of enum kbs_store, enum kbs_encryption, enum pg_tls. */
+static const char *const stores[] = {"directory", "postgresql", NULL};
+static const char *const database_tls[] = {"verify", "require", "off", NULL};
 static const char *const encryptions[] = {"auto", "optional", "required", NULL};
 static const char *const admits[] = {"manual", "auto", "listed", NULL};
 static const char *const requires[] = {"affirming", "any", NULL};
@@ -38,6 +40,9 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "serve HTTP without TLS beyond loopback"},
     {"server", "user", CONF_TEXT, AT(server.user), .text_default = "sealed-kbs",
         .help = "user to become when started as root"},
+    {"server", "store", CONF_CHOICE, AT(server.store), .choices = stores,
+        .text_default = "directory",
+        .help = "where resources and the rest are: in state_dir, or in a database of many servers"},
     {"server", "state_dir", CONF_PATH, AT(server.state_dir), .text_default = "/var/lib/sealed-kbs",
         .help = "directory of resources, policies, reference values and agents"},
     {"server", "port_file", CONF_PATH, AT(server.port_file),
@@ -70,6 +75,32 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "required: plaintext in the store is not read; auto: required when kek is set"},
     {"store", "versions", CONF_INT, AT(store.versions), 1, 1000, .text_default = "10",
         .help = "versions that are kept of each resource"},
+    {"postgresql", "host", CONF_TEXT, AT(postgresql.host), .text_default = "/run/postgresql",
+        .help = "name or address of the database, or the directory of its socket"},
+    {"postgresql", "port", CONF_INT, AT(postgresql.port), 1, 65535, .text_default = "5432",
+        .help = "its port"},
+    {"postgresql", "database", CONF_TEXT, AT(postgresql.database), .text_default = "sealed_kbs",
+        .help = "its name"},
+    {"postgresql", "user", CONF_TEXT, AT(postgresql.user), .text_default = "sealed-kbs",
+        .help = "the role that owns it"},
+    {"postgresql", "password_file", CONF_CREDENTIAL, AT(postgresql.password_file),
+        .help = "file with the role's password; none: the database knows the user otherwise"},
+    {"postgresql", "tls", CONF_CHOICE, AT(postgresql.tls), .choices = database_tls,
+        .text_default = "verify",
+        .help = "verify: certificate and name; require: any certificate; a socket needs none"},
+    {"postgresql", "ca_file", CONF_PATH, AT(postgresql.ca_file),
+        .help = "certificate authority of the database, PEM, readable by [server] user"},
+    {"postgresql", "connections", CONF_INT, AT(postgresql.connections), 1, 64, .text_default = "8",
+        .help = "connections of this server to it"},
+    {"postgresql", "connect_timeout", CONF_DURATION, AT(postgresql.connect_ms), 100, MINUTE,
+        .text_default = "5s", .help = "to make one"},
+    {"postgresql", "statement_timeout", CONF_DURATION, AT(postgresql.statement_ms), 100, MINUTE,
+        .text_default = "10s", .help = "one statement"},
+    {"postgresql", "retry", CONF_DURATION, AT(postgresql.retry_ms), 0, MINUTE, .text_default = "8s",
+        .help =
+            "how long a request waits for a database that restarts, before it is refused (503)"},
+    {"postgresql", "start_timeout", CONF_DURATION, AT(postgresql.start_ms), 0, HOUR,
+        .text_default = "2m", .help = "how long the start waits for the database"},
     {"token", "key", CONF_CREDENTIAL, AT(token.key), .text_default = "/etc/sealedfs/kbs-token.jwk",
         .help = "private P-256 key (JWK or PEM) that signs tokens; sealed kbs init makes it"},
     {"token", "certificate", CONF_PATH, AT(token.certificate),
@@ -223,6 +254,24 @@ static bool check_paths(const struct conf_list *paths, const char *name, struct 
     return true;
 }
 
+static bool check_database(const struct kbs_conf *conf, struct err *err)
+{
+    bool socket = conf->postgresql.host[0] == '/';
+    if (conf->server.store != KBS_STORE_POSTGRESQL)
+        return true;
+    if (!conf->store.kek)
+        return err_set(err, ERR_CONFIG,
+            "[server] store = postgresql needs [store] kek: no plaintext is given to a database; "
+            "make a key with: sealed keygen wrapping FILE");
+    if (conf->store.encryption == KBS_ENCRYPTION_OPTIONAL)
+        return err_set(err, ERR_CONFIG,
+            "[store] encryption = optional is for a directory; a database holds no plaintext");
+    if (!socket && conf->postgresql.tls == 0 && !conf->postgresql.ca_file)
+        return err_set(err, ERR_CONFIG,
+            "[postgresql] tls = verify needs ca_file, the authority of the database's certificate");
+    return true;
+}
+
 static bool check_store(const struct kbs_conf *conf, struct err *err)
 {
     if (!conf->store.kek && conf->store.kek_old.count > 0)
@@ -232,7 +281,7 @@ static bool check_store(const struct kbs_conf *conf, struct err *err)
         return err_set(err, ERR_CONFIG,
             "[store] encryption is set but kek is not; make a key with: sealed keygen wrapping "
             "FILE");
-    return check_paths(&conf->store.kek_old, "[store] kek_old", err);
+    return check_paths(&conf->store.kek_old, "[store] kek_old", err) && check_database(conf, err);
 }
 
 static bool check_agents(const struct kbs_conf *conf, struct err *err)

@@ -11,6 +11,7 @@
 
 enum kbs_admin_mode { KBS_ADMIN_DENY, KBS_ADMIN_JWT };
 enum kbs_errors { KBS_ERRORS_COMPATIBLE, KBS_ERRORS_STRICT };
+enum kbs_store { KBS_STORE_DIRECTORY, KBS_STORE_POSTGRESQL };
 /* AUTO: required when there is a key-encryption key, none otherwise. */
 enum kbs_encryption { KBS_ENCRYPTION_AUTO, KBS_ENCRYPTION_OPTIONAL, KBS_ENCRYPTION_REQUIRED };
 enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO, KBS_ADMIT_LISTED };
@@ -25,7 +26,8 @@ struct kbs_conf {
         char *tls_cert, *tls_key; /* PEM files */
         bool plain_http;          /* allow HTTP beyond loopback */
         char *user;               /* run as this user when started as root */
-        char *state_dir;          /* the store */
+        int store;                /* enum kbs_store */
+        char *state_dir;          /* the directory store */
         char *port_file;          /* written when ready: the port in decimal and a newline */
         int log_level;            /* enum log_level */
         int error_style;          /* enum kbs_errors */
@@ -41,6 +43,15 @@ struct kbs_conf {
         int encryption;           /* enum kbs_encryption */
         int64_t versions;         /* kept of each resource */
     } store;
+    struct {
+        char *host; /* name, address or directory of the socket */
+        int64_t port;
+        char *database, *user;
+        char *password_file, *ca_file;
+        int tls;             /* enum pg_tls */
+        int64_t connections; /* of this server */
+        int64_t connect_ms, statement_ms, retry_ms, start_ms;
+    } postgresql;
     struct {
         char *key;         /* private P-256, JWK or PEM */
         char *certificate; /* PEM chain of the key, for the header of tokens */

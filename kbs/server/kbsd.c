@@ -39,7 +39,8 @@ struct kbsd_args {
     const char *config;
     bool check;
     bool sample;
-    bool rewrap;
+    bool rewrap, migrate;
+    const char *copy;
 };
 
 static const struct cli_option options[] = {
@@ -51,6 +52,10 @@ static const struct cli_option options[] = {
         "print a configuration with every key and its default"},
     {"store-rewrap", 0, CLI_FLAG, offsetof(struct kbsd_args, rewrap), NULL,
         "encrypt what is stored under [store] kek, and exit; see sealed kbs store"},
+    {"store-migrate", 0, CLI_FLAG, offsetof(struct kbsd_args, migrate), NULL,
+        "make the database's schema what this program needs, and exit"},
+    {"store-copy", 0, CLI_TEXT, offsetof(struct kbsd_args, copy), "DIRECTORY",
+        "copy a directory store into the database, and exit"},
 };
 
 /*
@@ -58,17 +63,24 @@ static const struct cli_option options[] = {
  * more, is for libraries that read something late (GnuTLS: /etc/localtime). No thread or program is started any more
  * (the warden does that, which is waited for at the end).
  */
-static const char *const allowed_calls[] = {"accept4", "recvfrom", "recvmsg", "sendto", "sendfile",
-    "shutdown", "setsockopt", "getsockopt", "getsockname", "getpeername", "openat", "openat2",
-    "fsync", "flock", "lseek", "pread64", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64",
-    "uname", "wait4", NULL};
+#define ALLOWED_CALLS                                                                           \
+    "accept4", "recvfrom", "recvmsg", "sendto", "sendfile", "shutdown", "setsockopt",           \
+        "getsockopt", "getsockname", "getpeername", "openat", "openat2", "fsync", "flock",      \
+        "lseek", "pread64", "renameat", "linkat", "unlinkat", "mkdirat", "getdents64", "uname", \
+        "wait4"
+static const char *const allowed_calls[] = {ALLOWED_CALLS, NULL};
 /* A thread of libmicrohttpd may still be about to name itself. */
 static const struct sandbox_rule allowed_rules[] = {{"prctl", PR_SET_NAME}};
+/* With a database: connections to it, and the look-up of its name (netlink, to which bind belongs: which addresses has this machine). */
+static const char *const shared_calls[] = {ALLOWED_CALLS, "connect", "bind", "sendmmsg", "ioctl",
+    "rt_sigpending", "rt_sigtimedwait", "access", "stat", "readlink", NULL};
+static const struct sandbox_rule shared_rules[] = {{"prctl", PR_SET_NAME}, {"socket", AF_UNIX},
+    {"socket", AF_INET}, {"socket", AF_INET6}, {"socket", AF_NETLINK}};
 
 /* What is read as root and used until the end. */
 struct credentials {
     struct jwk *token_key;
-    struct store_keys *store_keys;
+    struct store_secrets store;
     struct secret *tls_key;
     struct buf tls_cert;
     struct targets targets; /* with their tokens */
@@ -77,7 +89,7 @@ struct credentials {
 static void credentials_done(struct credentials *credentials)
 {
     jwk_unref(credentials->token_key);
-    store_keys_free(credentials->store_keys);
+    store_secrets_done(&credentials->store);
     secret_unref(credentials->tls_key);
     buf_done(&credentials->tls_cert);
     targets_done(&credentials->targets);
@@ -100,7 +112,7 @@ static bool read_credentials(
 {
     credentials->tls_cert = (struct buf)BUF_INIT(CERT_MAX);
     if (!read_token_key(conf, making, &credentials->token_key, err) ||
-        !store_open_keys(conf, &credentials->store_keys, err) ||
+        !store_secrets_read(conf, &credentials->store, err) ||
         !targets_collect(conf, &credentials->targets, err))
         return false;
     if (!conf->server.tls_key)
@@ -145,22 +157,60 @@ static void write_port_file(int fd, uint16_t port)
         log_warning("the port file cannot be written");
 }
 
-static bool open_store(struct server *server, const struct store_keys *keys, struct err *err)
+static bool shares_store(const struct kbs_conf *conf)
+{
+    return conf->server.store == KBS_STORE_POSTGRESQL;
+}
+
+/* The key itself is shared through the configuration; that it is not is said, not mended. */
+static bool compare_signer(struct server *server, struct err *err)
+{
+    char thumbprint[44];
+    bool other = false;
+    if (!shares_store(server->conf))
+        return true;
+    if (!jwk_thumbprint(server->signer.key, thumbprint, err) ||
+        !store_note_signer(server->store, thumbprint, &other, err))
+        return false;
+    if (other)
+        log_warning("another token key than this server's was in use with this store before: give "
+                    "all its servers the same [token] key, or guests that reach one and then "
+                    "another are refused");
+    return true;
+}
+
+static bool open_store(struct server *server, const struct store_secrets *secrets, struct err *err)
 {
     auto_policy *policy = NULL;
-    return store_open(server->conf, keys, &server->store, err) &&
+    return store_open(server->conf, secrets, &server->store, err) && compare_signer(server, err) &&
            policy_load(server->store, NULL, &policy, err);
 }
 
-/* The store, and nothing else: everything that the configuration names has been read, and the listening socket is open. */
+/*
+ * The store, and nothing else: everything that the configuration names has been read, and the listening socket is open. To a database
+ * connections are made again and again: its authority's file, and what names are looked up with, which is replaced by renames (so the
+ * directory; secret keys in it are root's, and not readable for the server's user).
+ */
 static bool leave_files(const struct kbs_conf *conf, struct err *err)
 {
     const struct landlock_rule rules[] = {
         {conf->server.state_dir, LANDLOCK_READ | LANDLOCK_WRITE | LANDLOCK_MAKE},
-        {"/etc/localtime", LANDLOCK_READ}, {"/dev/urandom", LANDLOCK_READ},
+        {"/etc/localtime", LANDLOCK_READ},
+        {"/dev/urandom", LANDLOCK_READ},
         LANDLOCK_LIBRARIES, /* what libc loads for the end of a thread */
+        {shares_store(conf) ? conf->postgresql.ca_file : NULL, LANDLOCK_READ},
+        {shares_store(conf) ? "/etc" : NULL, LANDLOCK_READ},
+        {shares_store(conf) ? "/run/systemd/resolve" : NULL, LANDLOCK_READ},
     };
-    return landlock_enter_or_warn(rules, ARRAY_LEN(rules), LANDLOCK_NET_NONE, err);
+    return landlock_enter_or_warn(rules, ARRAY_LEN(rules),
+        shares_store(conf) ? LANDLOCK_NET_NO_BIND : LANDLOCK_NET_NONE, err);
+}
+
+static bool leave_calls(const struct kbs_conf *conf, struct err *err)
+{
+    return shares_store(conf)
+               ? sandbox_seccomp_rules(shared_calls, shared_rules, ARRAY_LEN(shared_rules), err)
+               : sandbox_seccomp_rules(allowed_calls, allowed_rules, ARRAY_LEN(allowed_rules), err);
 }
 
 static void server_done(struct server *server)
@@ -235,7 +285,7 @@ static bool serve(struct server *server, const struct credentials *credentials, 
     if (!httpd_start(server, take_fd(fd), credentials->tls_key, buf_bytes(&credentials->tls_cert),
             &httpd, err))
         return false;
-    bool ok = sandbox_seccomp_rules(allowed_calls, allowed_rules, ARRAY_LEN(allowed_rules), err);
+    bool ok = leave_calls(server->conf, err);
     if (ok) {
         loop_timer_set(service.sweep, SWEEP_MS);
         loop_timer_set(service.roll_call, 0);
@@ -282,7 +332,7 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
     if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
         !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
-        !sandbox_keep_caps(0, err) || !open_store(&server, credentials->store_keys, err) ||
+        !sandbox_keep_caps(0, err) || !open_store(&server, &credentials->store, err) ||
         !sessions_new(credentials->token_key, &server.sessions, err) ||
         !verifiers_new(conf, &server.verifiers, err) ||
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
@@ -299,6 +349,8 @@ static bool check_policy(const struct kbs_conf *conf, struct err *err)
     char path[PATH_MAX];
     auto_buf text = BUF_INIT(POLICY_TEXT_MAX);
     auto_policy *policy = NULL;
+    if (shares_store(conf))
+        return true;
     snprintf(path, sizeof path, "%s/kbs/resource-policy", conf->server.state_dir);
     if (!file_read(path, POLICY_TEXT_MAX, &text, err)) {
         bool absent = err->code == ERR_NOTFOUND;
@@ -325,27 +377,34 @@ static bool check(
 }
 
 /* Not a server: as its user and with its keys, on its store, which others may be serving. */
-static bool work_on_store(
-    const struct kbs_conf *conf, const struct credentials *credentials, struct err *err)
+static bool work_on_store(const struct kbsd_args *args, const struct kbs_conf *conf,
+    const struct credentials *credentials, struct err *err)
 {
+    if (args->rewrap + args->migrate + (args->copy != NULL) + args->check > 1)
+        return err_set(err, ERR_CONFIG, "one of --check and the three --store-… at a time");
+    enum store_work work = args->rewrap    ? STORE_WORK_REWRAP
+                           : args->migrate ? STORE_WORK_MIGRATE
+                                           : STORE_WORK_COPY;
     return make_state_dir(conf, err) && sandbox_become_user(conf->server.user, NULL, err) &&
-           sandbox_keep_caps(0, err) && store_open_rewrap(conf, credentials->store_keys, err);
+           sandbox_keep_caps(0, err) &&
+           store_work(work, args->copy, conf, &credentials->store, err);
 }
 
 static bool run(const struct kbsd_args *args, struct err *err)
 {
     auto_kbs_conf conf = {0};
     AUTO_DONE(credentials_done) struct credentials credentials = {0};
+    bool works = args->rewrap || args->migrate || args->copy;
     if (args->sample)
         return conf_print_sample(kbs_conf_fields, kbs_conf_field_count, STDOUT_FILENO, err);
     if (!kbs_conf_load(args->config ? args->config : KBS_CONF_DEFAULT, &conf, err))
         return false;
     log_init(PROGRAM, LOG_TARGET_AUTO, (enum log_level)conf.server.log_level);
     if (!secret_init_process(LOCKED_WANT, err) ||
-        !read_credentials(&conf, !args->check && !args->rewrap, &credentials, err))
+        !read_credentials(&conf, !args->check && !works, &credentials, err))
         return false;
-    if (args->rewrap)
-        return work_on_store(&conf, &credentials, err);
+    if (works)
+        return work_on_store(args, &conf, &credentials, err);
     return args->check ? check(&conf, &credentials, err) : start(&conf, &credentials, err);
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The KBS's memory: bytes under a key, in a few spaces. One interface, implementations behind it
- * (store_dir.c: a directory tree). A key is one or more segments joined by '/', each
+ * (store_dir.c: a directory tree; store_pg.c: PostgreSQL). A key is one or more segments joined by '/', each
  * [A-Za-z0-9_-][A-Za-z0-9_.-]* of at most 255 bytes; anything else is ERR_FORMAT. A put is durable
  * when it returns and is seen whole or not at all. Thread-safe, and safe between processes: any number of them may use one store.
  *

@@ -42,6 +42,7 @@ only 'ini\.h' crypt/base/conf.c
 only 'seccomp\.h' crypt/base/sandbox.c
 only 'curl/' kbs/http_private.h
 only 'microhttpd\.h' kbs/server/httpd.c
+only 'libpq' kbs/server/pg_link.c
 only 'fuse' fs/ops_private.h
 only 'tss2/tss2_(esys|tcti|rc)' attest/tpm.c
 only 'tss2/tss2_mu' attest/tpm.c attest/verify/tpm_structs.c
@@ -51,14 +52,14 @@ links() { # PROGRAM REGEX
     [ -e "$build/bin/$1" ] || return 0
     if readelf -d "$build/bin/$1" | grep NEEDED | grep -E "$2"; then complain "$1 links what it must not hold"; fi
 }
-links sealedfs 'tss2|cryptsetup|microhttpd'
-links sealed-attestd 'curl|microhttpd|fuse|cryptsetup'
+links sealedfs 'libpq|tss2|cryptsetup|microhttpd'
+links sealed-attestd 'libpq|curl|microhttpd|fuse|cryptsetup'
 # curl is there for the courier process, which is this program executed anew: what answers it never meets the front's memory. So in
 # kbs/server the HTTP client is included by the courier's file alone.
 links sealed-kbs 'fuse|cryptsetup|tss2-(esys|tctildr|sys)'
 while read -r file; do
     [ "$file" = kbs/server/courier_main.c ] || complain "$file includes the HTTP client; in kbs/server only the courier may"
 done < <(echo "$sources" | grep '^kbs/server/' | xargs grep -lE '^ *# *include *"kbs/(http|client|proxy|trust)[a-z_]*\.h"' || true)
-links sealed 'tss2|fuse|microhttpd'
+links sealed 'libpq|tss2|fuse|microhttpd'
 [ "$bad" -ne 0 ] || echo "layering holds: $(echo "$sources" | wc -w) files"
 exit "$bad"

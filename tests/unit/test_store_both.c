@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What every store must do, told by tests that know no kind of store. */
+/* What every store must do, told of the directory and of PostgreSQL by the same tests. */
 #include "tests/unit/store_fixture.h"
 
 #include <pthread.h>
@@ -381,5 +381,11 @@ int main(void)
         TEST(a_rewrap_changes_all_and_lets_the_old_key_go),
         TEST(others_go_on_during_a_rewrap),
     };
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    struct postgres postgres = {0};
+    int failed = cmocka_run_group_tests_name("directory", tests, NULL, NULL);
+    postgres_setup(&postgres);
+    fixture_postgres = &postgres;
+    failed += cmocka_run_group_tests_name("PostgreSQL", tests, NULL, NULL);
+    postgres_teardown(&postgres);
+    return failed;
 }
