@@ -9,6 +9,8 @@
 
 #define TEXT_MAX  400
 #define NAME_SIZE 16
+/* A path that cannot exist, where an empty one would mean a file in some home directory. */
+#define NOWHERE "/dev/null/none"
 /* After the server's own limit of a statement. */
 #define GRACE_MS 2000
 #define MS_PER_S 1000
@@ -119,12 +121,12 @@ static PGconn *start(const struct pg_target *target, const struct secret *passwo
     const struct option options[] = {{"host", target->host}, {"port", port},
         {"dbname", target->database}, {"user", target->user},
         {"password", password ? (const char *)secret_bytes(password).data : ""},
-        {"passfile", "/dev/null/none"}, {"sslmode", tls_mode(target)},
+        {"passfile", NOWHERE}, {"sslmode", tls_mode(target)},
         {"sslrootcert", target->ca_file && target->tls == PG_TLS_VERIFY ? target->ca_file : ""},
-        {"sslcert", ""}, {"sslkey", ""}, {"ssl_min_protocol_version", "TLSv1.2"},
-        {"gssencmode", "disable"}, {"client_encoding", "UTF8"}, {"options", session},
-        {"target_session_attrs", "read-write"}, {"application_name", "sealed-kbs"},
-        {"keepalives_idle", "10"}, {"tcp_user_timeout", tcp}};
+        {"sslcert", NOWHERE}, {"sslkey", NOWHERE}, {"sslcrl", NOWHERE},
+        {"ssl_min_protocol_version", "TLSv1.2"}, {"gssencmode", "disable"},
+        {"client_encoding", "UTF8"}, {"options", session}, {"target_session_attrs", "read-write"},
+        {"application_name", "sealed-kbs"}, {"keepalives_idle", "10"}, {"tcp_user_timeout", tcp}};
     const char *names[ARRAY_LEN(options) + 1] = {NULL};
     const char *values[ARRAY_LEN(options) + 1] = {NULL};
     for (size_t i = 0; i < ARRAY_LEN(options); i++) {

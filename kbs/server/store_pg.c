@@ -127,7 +127,7 @@ static bool run_until(struct store_pg *self, int64_t wait_ms, const struct pg_st
             return false;
         }
         if (tries == 0)
-            log_debug("database: %s; trying again", cause.message);
+            log_info("%s; trying again for %d s", cause.message, (int)(wait_ms / 1000));
         else /* the first time only the idle connections were dead */
             pause_for(wait);
         wait = 2 * wait < MOST_PAUSE_MS ? 2 * wait : MOST_PAUSE_MS;
