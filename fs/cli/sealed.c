@@ -55,6 +55,7 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_agent_delete,
     &tool_kbs_agent_add,
     &tool_kbs_explain,
+    &tool_kbs_verify,
     NULL,
 };
 

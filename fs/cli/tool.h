@@ -42,5 +42,7 @@ extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal
     tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history, tool_kbs_store_migrate,
     tool_kbs_store_copy;
 
+extern const struct cli_command tool_kbs_verify;
+
 /* Instead of sandbox_harden, when the command is exec: it must not pass our own limits on. */
 bool tool_exec_prepare(struct err *err) MUST_CHECK;
