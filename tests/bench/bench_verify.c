@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Microseconds for one verification of TPM evidence, of TDX evidence with its collateral, and of a token: bench_verify [ROUNDS]. */
+/* Microseconds for one verification of TPM evidence, of TDX evidence with its collateral, of SNP evidence, and of a token: bench_verify [ROUNDS]. */
 #include <stdio.h>
 #include <time.h>
 
@@ -97,7 +97,8 @@ int main(int argc, char **argv)
     int rounds = argc > 1 ? atoi(argv[1]) : 2000;
     rounds = rounds > 0 ? rounds : 1;
     if (bench(rounds, &err) && bench_file("tdx/v4.json", rounds, &err) &&
-        bench_file("tdx/v5-td15.json", rounds, &err))
+        bench_file("tdx/v5-td15.json", rounds, &err) &&
+        bench_file("../../fuzz/corpus/evidence/snp-milan-vcek-only.json", rounds, &err))
         return 0;
     fprintf(stderr, "bench_verify: %s\n", err.message);
     return 1;

@@ -3,6 +3,7 @@
 
 #include "attest/runtime.h"
 #include "crypt/base/b64.h"
+#include "crypt/base/file.h"
 #include "crypt/base/json.h"
 #include "kbs/server/verifier_judge.h"
 
@@ -254,6 +255,83 @@ static void trouble_of_our_own_is_a_failure(void **state)
     assert_non_null(strstr(answer.cause.message, "no verifier for tee \"none\""));
 }
 
+/* -- anchors, collateral and time, as the front hands them over --------------------------------------- */
+
+#define SNP_AT 1750000000 /* NOW of tests/vectors/make_snp.py */
+
+static void read_snp(const char *name, struct buf *out)
+{
+    struct err err = ERR_INIT;
+    char path[4096];
+    snprintf(path, sizeof path, SNP_EVIDENCE "/%s", name);
+    assert_done(file_read(path, out->max, out, &err), &err);
+}
+
+/* `message` keeps what the answer borrows. */
+static void judge_snp(const char *body_name, struct bytes anchors, struct bytes collateral,
+    int64_t now, struct verifier_answer *ret_answer)
+{
+    struct err err = ERR_INIT;
+    auto_buf body = BUF_INIT(PROTO_BODY_MAX), text = BUF_INIT(VERIFIER_ANSWER_MAX),
+             packed = BUF_INIT(VERIFIER_REQUEST_MAX);
+    read_snp(body_name, &body);
+    const struct verifier_request asked = {.kind = VERIFIER_EVIDENCE,
+        .tee = "snp",
+        .nonce = "AAAA",
+        .now = now,
+        .anchors = anchors,
+        .collateral = collateral,
+        .body = buf_bytes(&body)};
+    struct verifier_request request;
+    assert_done(verifier_request_encode(&asked, &packed, &err), &err);
+    assert_done(verifier_request_decode(buf_bytes(&packed), &request, &err), &err);
+    assert_done(verifier_judge(&request, NULL, &text, &err), &err);
+    assert_done(
+        verifier_answer_decode(VERIFIER_EVIDENCE, buf_bytes(&text), ret_answer, &err), &err);
+}
+
+static void anchors_and_time_come_from_the_front(void **state)
+{
+    (void)state;
+    auto_buf pem = BUF_INIT(ANCHORS_PEM_MAX);
+    auto_verifier_answer good = {0}, pinned = {0}, late = {0}, broken = {0};
+    read_snp("roots.pem", &pem);
+    judge_snp("attest/full.json", buf_bytes(&pem), BYTES_EMPTY, SNP_AT, &good);
+    assert_int_equal(good.status, VERIFIER_ACCEPTED);
+    judge_snp("attest/full.json", BYTES_EMPTY, BYTES_EMPTY, SNP_AT, &pinned);
+    assert_int_equal(pinned.status, VERIFIER_REFUSED);
+    assert_string_equal(pinned.reasons[0].check, "snp.chain");
+    judge_snp("attest/full.json", buf_bytes(&pem), BYTES_EMPTY, 4000000000, &late);
+    assert_int_equal(late.status, VERIFIER_REFUSED);
+    assert_string_equal(late.reasons[0].check, "snp.date");
+    judge_snp("attest/full.json", bytes_str("no PEM"), BYTES_EMPTY, SNP_AT, &broken);
+    assert_int_equal(broken.status, VERIFIER_FAILED);
+    assert_int_equal(broken.cause.code, ERR_CONFIG);
+}
+
+static void what_is_needed_is_asked_for_and_used(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    auto_buf pem = BUF_INIT(ANCHORS_PEM_MAX), ark = BUF_INIT(ANCHORS_PEM_MAX),
+             block = BUF_INIT(COLLATERAL_TOTAL_MAX);
+    auto_collateral *set = NULL;
+    auto_verifier_answer asks = {0}, good = {0}, broken = {0};
+    read_snp("roots.pem", &pem);
+    read_snp("amd-only-ark.pem", &ark);
+    judge_snp("attest/vcek-only.json", buf_bytes(&ark), BYTES_EMPTY, SNP_AT, &asks);
+    assert_int_equal(asks.status, VERIFIER_NEEDS);
+    assert_int_equal(asks.need_count, 1);
+    assert_string_equal(asks.needs[0], "amd/chain/Milan");
+    assert_done(collateral_new(&set, &err), &err);
+    assert_done(collateral_put(set, asks.needs[0], buf_bytes(&pem), BYTES_EMPTY, &err), &err);
+    assert_done(collateral_encode(set, &block, &err), &err);
+    judge_snp("attest/vcek-only.json", buf_bytes(&ark), buf_bytes(&block), SNP_AT, &good);
+    assert_int_equal(good.status, VERIFIER_ACCEPTED);
+    judge_snp("attest/vcek-only.json", buf_bytes(&ark), bytes_str("x"), SNP_AT, &broken);
+    assert_int_not_equal(broken.status, VERIFIER_ACCEPTED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -263,6 +341,8 @@ int main(void)
         cmocka_unit_test(devices_are_bound_to_the_guest),
         cmocka_unit_test(a_device_alone_is_no_guest),
         cmocka_unit_test(trouble_of_our_own_is_a_failure),
+        cmocka_unit_test(anchors_and_time_come_from_the_front),
+        cmocka_unit_test(what_is_needed_is_asked_for_and_used),
     };
     return cmocka_run_group_tests(tests, read_roots, NULL);
 }

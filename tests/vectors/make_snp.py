@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Makes SEV-SNP evidence with CAs of its own: good for each generation and kind of key, and bad, each for one reason.
 
-    make_snp.py DIR      DIR/roots.pem, DIR/good/NAME.json with "claims", DIR/bad/REASON.json with "refused_by"
+    make_snp.py DIR      DIR/roots.pem, DIR/good/NAME.json with "claims", DIR/bad/REASON.json with "refused_by",
+                         DIR/attest/NAME.json: bodies of POST /attest
 
 An independent second writer of the report, of its JSON form and of AMD's certificates: it shares no code with attest/verify. Files are those of
 tests/unit/evidence_file.h. Run by the build, so that no large files need to be kept; tests/fuzz/corpus/evidence has two of the good ones.
@@ -523,6 +524,15 @@ def bad_collateral():
     return chain
 
 
+def handshake(chain):
+    """A body of POST /attest (RCAR 0.4.0) for the nonce AAAA: evidence bound to what the KBS hashes."""
+    key = {"alg": "ECDH-ES+A256KW", "crv": "P-256", "kty": "EC", "x": "gI0GAILBdu7T53akrFmMyGcsF3n5dO7MmwNBHKW5SV0",
+           "y": "SLW_xSffzlPWrHEVI30DHM_4egVwt3NQqeUD7nMFpps"}
+    bound = json.dumps({"additional-evidence": "", "nonce": "AAAA", "tee-pubkey": key}, sort_keys=True, separators=(",", ":"))
+    guest = Guest(chain=chain, report={"report_data": list(hashlib.sha384(bound.encode()).digest() + bytes(16))})
+    return {"runtime-data": {"nonce": "AAAA", "tee-pubkey": key}, "tee-evidence": {"primary_evidence": guest.evidence(), "additional_evidence": ""}}
+
+
 def write(directory, files):
     directory.mkdir(parents=True, exist_ok=True)
     for label, content in files.items():
@@ -536,6 +546,7 @@ def main():
         make()
     for kind, files in (("good", GOOD), ("bad", BAD)):
         write(out / kind, files)
+    write(out / "attest", {"full": handshake(FULL), "vcek-only": handshake(("VEK",))})
     (out / "roots.pem").write_text(ROOTS)
     (out / "amd-only-ark.pem").write_text(pem(CAS[("ARK", "Milan")]))
 
