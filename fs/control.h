@@ -18,7 +18,7 @@
  *     any refusal                               {"ok":false,"code":"denied-policy","message":"…","ref":"…"}
  *
  * An explanation: {"id","path","time","code","class","message","kbs_ref",
- *                  "guest":{"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix seconds}}
+ *                  "guest":{"changed":[{"pcr":11,"was":hex,"now":hex,"events":[…]}],"since":unix seconds}}  (fs/resolve_changes.h)
  */
 #pragma once
 

@@ -55,7 +55,7 @@ struct resolver {
      */
     bool (*probe)(struct resolver *self, bool anew, int64_t timeout_ms, resolve_fn *fn, void *arg,
         struct resolver_call **ret_call, struct err *err);
-    /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex}],"since":unix
+    /* {"url","token":{…}|null,"handshakes",…,"changed":[{"pcr":11,"was":hex,"now":hex,"events":[…]}],"since":unix
      * seconds of the accepted evidence, "brokers":[{"name","url","token",…}] those of [kbs:NAME]} */
     bool (*describe)(struct resolver *self, json_t **ret_json, struct err *err);
     /* Optional. Tells the key brokers that wait for this guest's next attestation that it leaves. False: nobody waits, and no call back; else

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "crypt/base/clock.h"
+#include "fs/cli/events.h"
 #include "fs/control.h"
 
 struct agent_args {
@@ -59,7 +60,8 @@ static bool print_changes(const json_t *guest, struct err *err)
     json_array_foreach(changed, i, change)
     {
         if (!tool_printf(err, "    PCR %-2lld  was %s\n            now %s\n",
-                (long long)number(change, "pcr"), member(change, "was"), member(change, "now")))
+                (long long)number(change, "pcr"), member(change, "was"), member(change, "now")) ||
+            !events_print(change, "            ", err))
             return false;
     }
     return true;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "crypt/base/clock.h"
+#include "fs/cli/events.h"
 
 #define ROUTE "/explanation"
 
@@ -75,7 +76,8 @@ static bool print_finding(const json_t *finding, struct err *err)
     return tool_printf(err, "    got       %s\n", shown(finding, "got", room, sizeof room)) &&
            print_expected(json_object_get(finding, "expected"), err) &&
            tool_printf(err, "    rule      %s%s%s%s\n", line[0] ? "line " : "", line,
-               line[0] ? ": " : "", shown(finding, "rule", room, sizeof room));
+               line[0] ? ": " : "", shown(finding, "rule", room, sizeof room)) &&
+           events_print(finding, "    ", err);
 }
 
 static bool print_explanation(const json_t *explanation, struct err *err)

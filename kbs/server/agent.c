@@ -6,6 +6,7 @@
 #include "crypt/base/b64.h"
 #include "crypt/base/clock.h"
 #include "crypt/hash.h"
+#include "kbs/server/boot_record.h"
 
 #define RECORD_MAX 8192
 #define HEX        "0123456789abcdef"
@@ -315,7 +316,7 @@ bool agent_delete(struct server *server, const json_t *agent, struct err *err)
     auto_json *owner = NULL;
     const char *id = json_member_text(agent, "id"), *uuid = json_member_text(agent, "uuid");
     struct err absent = ERR_INIT;
-    if (!store_delete(server->store, STORE_AGENT, id, err))
+    if (!store_delete(server->store, STORE_AGENT, id, err) || !boot_record_forget(server, id, err))
         return false;
     if (!uuid || !agent_uuid_ok(uuid) || !load_uuid(server, uuid, &owner, err))
         return !uuid || !agent_uuid_ok(uuid);

@@ -8,6 +8,7 @@
 
 #include "crypt/base/b64.h"
 #include "kbs/server/agent_gate.h"
+#include "kbs/server/boot_record.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/session.h"
 #include "kbs/server/token_making.h"
@@ -206,9 +207,10 @@ static bool check_agents(struct server *server, const struct session *session,
 }
 
 /* What the appraisal says of an agent that is watched ([agents] interval). *ret_ok false: it has failed, and is refused. */
-static bool settle_agent(struct server *server, const char *tee, const char *agent,
+static bool settle_agent(struct server *server, const struct ear_piece *piece, const char *agent,
     const struct appraisal *appraisal, struct response *response, bool *ret_ok, struct err *err)
 {
+    struct err cause = ERR_INIT;
     int64_t next_s = 0;
     char reason[96];
     *ret_ok = true;
@@ -219,11 +221,13 @@ static bool settle_agent(struct server *server, const char *tee, const char *age
     snprintf(reason, sizeof reason, "its evidence was appraised as %s",
         appraisal_status_name(appraisal->status));
     const struct explain_entry entry = {.kind = "agent",
-        .tee = tee,
+        .tee = piece->tee,
         .agent = agent,
         .summary = reason,
         .findings = appraisal->findings};
     *ret_ok = false;
+    if (!boot_record_explain(server, agent, piece->tee, piece->claims, appraisal->findings, &cause))
+        response->cause = cause;
     refuse(server, response, &entry);
     return agent_shut_out(server, agent, AGENT_FAILED, reason, response->ref, err);
 }
@@ -233,10 +237,21 @@ static bool settle_agents(struct server *server, const struct token_making *maki
 {
     *ret_ok = true;
     for (size_t i = 0; *ret_ok && i < making->count; i++)
-        if (!settle_agent(server, making->pieces[i].tee, party->agents[i], &making->appraisals[i],
+        if (!settle_agent(server, &making->pieces[i], party->agents[i], &making->appraisals[i],
                 response, ret_ok, err))
             return false;
     return true;
+}
+
+/* For explanations to come. That it cannot be kept is no reason to refuse a good guest. */
+static void remember_boot(struct server *server, const struct token_making *making,
+    const struct party *party, struct response *response)
+{
+    struct err err = ERR_INIT;
+    if (making->appraisals[0].status == APPRAISAL_AFFIRMING &&
+        !boot_record_keep(
+            server, party->agents[0], making->pieces[0].tee, making->pieces[0].claims, &err))
+        response->cause = err;
 }
 
 static bool send_token(const struct server *server, const struct session *session,
@@ -302,6 +317,7 @@ static bool attest(struct server *server, const struct session *session, const s
         return false;
     if (!session_spend(server, session, digest, made, &token, err))
         return false;
+    remember_boot(server, &making, &party, response);
     return send_token(server, session, token, response, err);
 }
 

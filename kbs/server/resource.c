@@ -14,6 +14,7 @@
 #include "crypt/jwe.h"
 #include "kbs/proto.h"
 #include "kbs/server/agent_gate.h"
+#include "kbs/server/boot_record.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy.h"
 #include "kbs/server/refvalue.h"
@@ -179,6 +180,21 @@ static bool check_token(struct server *server, const struct request *request,
     return true;
 }
 
+/* What the token's guest is like. That its last good boot cannot be read is the log's business, not the guest's. */
+static bool explain_denial(struct server *server, const struct release *release,
+    const json_t *values, json_t *findings, struct response *response, struct err *err)
+{
+    struct err cause = ERR_INIT;
+    if (release->origin != TOKEN_OWN)
+        return true;
+    if (!explain_appraisal(release->tee, release->claims, values, findings, err))
+        return false;
+    if (!boot_record_explain(server, release->agent, release->tee,
+            json_object_get(release->claims, release->tee), findings, &cause))
+        response->cause = cause;
+    return true;
+}
+
 static bool check_policy(struct server *server, struct release *release, struct response *response,
     bool *ret_ok, struct err *err)
 {
@@ -201,8 +217,7 @@ static bool check_policy(struct server *server, struct release *release, struct 
             summary, sizeof summary, "denied by line %d of the resource policy", decision.line);
     else
         snprintf(summary, sizeof summary, "no rule of the resource policy allows it");
-    if (release->origin == TOKEN_OWN &&
-        !explain_appraisal(release->tee, release->claims, values, decision.findings, err))
+    if (!explain_denial(server, release, values, decision.findings, response, err))
         return false;
     const struct explain_entry entry = entry_for(release, "policy", summary, decision.findings);
     refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);

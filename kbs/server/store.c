@@ -13,6 +13,7 @@ static const char *const space_names[STORE_SPACE_COUNT] = {
     [STORE_AGENT] = "agent",
     [STORE_NONCE] = "nonce",
     [STORE_EXPLANATION] = "explanation",
+    [STORE_BOOT] = "boot",
     [STORE_META] = "meta",
 };
 

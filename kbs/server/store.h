@@ -25,6 +25,7 @@ enum store_space {
     STORE_AGENT,       /* "agent": enrolled attestation keys */
     STORE_NONCE,       /* "nonce": used nonces with the answer they got */
     STORE_EXPLANATION, /* "explanation" */
+    STORE_BOOT,        /* "boot": events of each agent's last good boot */
     STORE_META,        /* "meta": of the store itself, as check records of key-encryption keys */
     STORE_SPACE_COUNT
 };

@@ -1,5 +1,6 @@
 sealed_it(e2e_read)
 sealed_it(e2e_policy)
+sealed_it(e2e_events)
 sealed_it(e2e_fresh)
 sealed_it(e2e_succession)
 sealed_it(e2e_faults)

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes event logs in the TCG's crypto-agile form (PC Client Platform Firmware Profile 1.06, section 10); shares no code with ours.
 
-Run by hand when a case is added: makes tests/vectors/eventlog/{ccel,tpm}.bin and tests/bad/eventlog/<reason>.bin, which must be
-refused. The tests import it for logs of their own: `make_eventlog.py tpm OUT PCR=TEXT…` writes a TPM log with one EV_IPL a pair.
+Run by hand when a case is added: makes tests/vectors/eventlog/{ccel,tpm,tpm-other}.bin and tests/bad/eventlog/<reason>.bin, which must be
+refused. The tests import it for logs of their own: `make_eventlog.py tpm OUT PCR=TEXT…` writes a TPM log with one EV_IPL a pair, of a TPM without
+localities, and prints what a boot extends: PCR:sha256=DIGEST, one a line.
 """
 import hashlib
 import pathlib
@@ -98,15 +99,16 @@ def ccel():
     return out + ONES + b"\xff" * 40
 
 
+def boot(events):
+    """What a firmware measures first, then (PCR, type, data, measured)."""
+    return [(0, 8, "1.0".encode("utf-16-le") + b"\0\0", None), *((pcr, EV_SEPARATOR, bytes(4), None) for pcr in range(8)), *events]
+
+
 def tpm(events=(), algs=(SHA1, SHA256), locality=3):
-    """A TPM's log: what a firmware measures first, then (PCR, type, data, measured)."""
     out = first(list(algs))
     if locality is not None:
         out += record(0, EV_NO_ACTION, [(alg, bytes(SIZES[alg])) for alg in algs], b"StartupLocality\0" + bytes([locality]))
-    out += event(0, 8, "1.0".encode("utf-16-le") + b"\0\0", algs)
-    for pcr in range(8):
-        out += event(pcr, EV_SEPARATOR, bytes(4), algs)
-    for pcr, kind, data, measured in events:
+    for pcr, kind, data, measured in boot(events):
         out += event(pcr, kind, data, algs, measured)
     return out
 
@@ -160,11 +162,17 @@ def write(path, data):
 def main():
     if len(sys.argv) > 2 and sys.argv[1] == "tpm":
         pairs = [argument.split("=", 1) for argument in sys.argv[3:]]
-        write(pathlib.Path(sys.argv[2]), tpm([(int(pcr), EV_IPL, text.encode() + b"\0", None) for pcr, text in pairs]))
+        events = [(int(pcr), EV_IPL, text.encode() + b"\0", None) for pcr, text in pairs]
+        write(pathlib.Path(sys.argv[2]), tpm(events, locality=None))
+        for pcr, _, data, _ in boot(events):
+            print(f"{pcr}:sha256={digest(SHA256, data).hex()}")
         return
     write(TESTS / "vectors/eventlog/ccel.bin", ccel())
-    write(TESTS / "vectors/eventlog/tpm.bin", tpm([(4, EV_EFI_ACTION, b"Calling EFI Application from Boot Option", None),
-                                                   (9, EV_EVENT_TAG, tagged(0x8F3B22EC, b"Linux initrd\0"), b"initrd")]))
+    call, tag = b"Calling EFI Application from Boot Option", tagged(0x8F3B22EC, b"Linux initrd\0")
+    write(TESTS / "vectors/eventlog/tpm.bin", tpm([(4, EV_EFI_ACTION, call, None), (9, EV_EVENT_TAG, tag, b"initrd")]))
+    write(TESTS / "vectors/eventlog/tpm-other.bin",
+          tpm([(4, EV_EFI_ACTION, call, None), (4, EV_APPLICATION, image(file_node("\\EFI\\other.efi")), b"another program"),
+               (9, EV_EVENT_TAG, tag, b"another initrd")]))
     for reason, data in bad():
         write(TESTS / f"bad/eventlog/{reason}.bin", data)
 

@@ -5,6 +5,7 @@ export PATH=/usr/bin:/usr/sbin HOME=/root TPM2TOOLS_TCTI=device:/dev/tpmrm0 TSS2
 /usr/bin/busybox --install -s /usr/sbin
 mount -t proc proc /proc
 mount -t sysfs sys /sys
+mount -t securityfs security /sys/kernel/security
 mount -t devtmpfs dev /dev
 mount -t tmpfs tmp /tmp
 mount -t tmpfs run /run
@@ -69,6 +70,8 @@ for nth in first second third; do
     sealed attest --evidence >/tmp/evidence 2>/tmp/evidence.log || die "evidence"
     say "$nth evidence with /dev/tpmrm0: $(($(up_ms) - begin)) ms"
 done
+
+check "the firmware's event log goes with it" grep -q '"event_log"' /tmp/evidence
 
 sealedfs /source /sealed -f -o config=/etc/sealedfs.conf >/tmp/sealedfs.log 2>&1 &
 monitor=$!

@@ -40,6 +40,10 @@ equal "one machine is enrolled" 1 "$(kbs agent list --json | jq length)"
 id=$(sed -n 's/^@ refusal //p' "$DIR/first.log" | tr -d '\r')
 equal "the broker explains the refusal, too" tpm.pcr11 \
     "$(kbs explain "$id" --json | jq -r '[.findings[] | select(.claim == "tpm.pcr11")][0].claim')"
+# The BIOS's own log, as this kernel shows it: it leads to the quoted PCRs, or the broker would say so, and knows nothing of PCR 11.
+equal "the broker has read the firmware's log" "the event log has no event of this PCR" \
+    "$(kbs explain "$id" --json | jq -r '[.findings[] | select(.claim == "tpm.pcr11")][0].events_note')"
+equal "which leads to the quote" 0 "$(kbs explain "$id" --json | jq '[.findings[] | select(.claim == "tpm.event_log")] | length')"
 
 run_swtpm tpm
 vm_boot again "$DIR/initrd" "$PORT" "stage=again secretmem.enable=1"
