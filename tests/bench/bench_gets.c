@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench_gets URL CA-FILE ATTESTD-SOCKET REPOSITORY/TYPE/ COUNT CONNECTIONS: the resources …/0, …/1, … with so many GETs under way at once, each
- * on a connection that is open already. Prints the milliseconds from the first request to the last answer. Answers are not decrypted.
+ * on a connection that is open already. @FILE instead of the socket: a file with a token. Prints the milliseconds from the first request to the last answer. Answers are not decrypted.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "crypt/base/file.h"
 #include "kbs/client.h"
 
 #define TIMEOUT_MS 120000
@@ -86,6 +87,15 @@ static void on_token(void *arg, const char *token, const struct err *err)
         die_of(err);
 }
 
+static void read_token(struct gets *gets, const char *path)
+{
+    struct err err = ERR_INIT;
+    auto_buf text = BUF_INIT(65536);
+    if (!file_read(path, 65536, &text, &err))
+        die_of(&err);
+    gets->token = strndup(buf_text(&text), strcspn(buf_text(&text), "\r\n"));
+}
+
 static void attest(struct gets *gets, const struct kbs_client_conf *conf)
 {
     struct err err = ERR_INIT;
@@ -119,7 +129,10 @@ int main(int argc, char **argv)
     if (!secret_init_process(1u << 20, &err) || !loop_new(&gets.loop, &err) ||
         !http_new(gets.loop, &conf.http, &gets.http, &err))
         die_of(&err);
-    attest(&gets, &conf);
+    if (argv[3][0] == '@')
+        read_token(&gets, argv[3] + 1);
+    else
+        attest(&gets, &conf);
     (void)run(&gets, connections, connections); /* opens the connections */
     printf("%.2f\n", run(&gets, count, connections));
     http_free(gets.http);
