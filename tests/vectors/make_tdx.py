@@ -539,6 +539,7 @@ def main():
     corpus = {"tdx_quote/v4": quote(padding=b"\0"), "tdx_quote/v5": quote(version=5, td15=True, padding=b""), "pck_extension/platform": extension(),
               "pck_extension/processor": extension(platform=False, sgx_type=0), "tdx_collateral/tcb-info": compact(TCB_INFO).encode(),
               "tdx_collateral/qe-identity": compact(IDENTITY).encode(), "collateral_pcs/file": pcs_file().encode()}
+    corpus["evidence/tdx-v5.json"] = json.dumps(good("v5-td15")).encode()
     for where, data in corpus.items():
         (TESTS / "fuzz" / "corpus" / where).parent.mkdir(parents=True, exist_ok=True)
         (TESTS / "fuzz" / "corpus" / where).write_bytes(data)
