@@ -186,6 +186,8 @@ static bool look(const struct verify_args *args, const struct verifier *verifier
     bool more = true;
     if (!parse(args, material, input, verdict, err))
         return false;
+    /* What is optional counts all the same where it is at hand: so it is asked for first. */
+    input->collateral_optional = false;
     for (int round = 0; material->json && more && round < ROUNDS; round++) {
         verdict_done(verdict);
         *verdict = (struct verdict){0};
@@ -194,6 +196,13 @@ static bool look(const struct verify_args *args, const struct verifier *verifier
         if (verdict->reason_count > 0 || verdict->need_count == 0)
             break;
         if (!get_needs(args, verdict, material, &more, err))
+            return false;
+    }
+    if (args->collateral_optional && verdict->reason_count == 0 && verdict->need_count > 0) {
+        input->collateral_optional = true;
+        verdict_done(verdict);
+        *verdict = (struct verdict){0};
+        if (!verify_evidence(verifier, input, verdict, err))
             return false;
     }
     verdict_refuse_needs(verdict);

@@ -36,6 +36,7 @@ sealed_fuzz(tdx_quote attest_verify)
 sealed_fuzz(tpm_public attest_verify)
 sealed_it(credential)
 sealed_it(kbs_verify)
+sealed_it(kbs_verify_tdx)
 
 # The first belongs to it/credential.sh; the second gives figures (tests/bench/run.sh).
 if(NOT SEALED_FUZZ)
