@@ -81,7 +81,7 @@ kbs() { local i=$1; shift; "$sealed" kbs "$@" --profile "$DIR/admin/admin.conf" 
 guest() { local i=$1; shift; python3 "$HERE/../peer/client.py" --url "$(at "$i")" --ca admin/kbs-ca.pem read "$@" --tee sample; }
 printf 'allow ** if tee sample\n' | kbs 0 policy set - || die "policy"
 equal "a policy that one was given holds at another" "allow ** if tee sample" "$(kbs 1 policy get)"
-printf 'shared' | kbs 1 put kbs:///a/b/c || die "put"
+printf 'known to all of them' | kbs 1 put kbs:///a/b/c || die "put"
 equal "what one was given another gives" "known to all of them" "$(guest 2 a/b/c)"
 id=$({ guest 1 a/b/none 2>&1 || true; } | sed -n 's/.*\[id \([0-9a-f]*\)\].*/\1/p')
 kbs 2 explain "$id" >explanation
