@@ -40,7 +40,8 @@ void appraisal_done(struct appraisal *appraisal)
 {
     json_unref(appraisal->vector);
     json_unref(appraisal->findings);
-    appraisal->vector = appraisal->findings = NULL;
+    json_unref(appraisal->extensions);
+    appraisal->vector = appraisal->findings = appraisal->extensions = NULL;
 }
 
 const char *appraisal_status_name(enum appraisal_status status)
@@ -414,5 +415,71 @@ bool appraise(const char *tee, const json_t *claims, const json_t *reference_val
         return false;
     *ret_appraisal = appraisal;
     appraisal = (struct appraisal){0};
+    return true;
+}
+
+/* -- a policy of the administrator's ------------------------------------------------------------- */
+
+/* The claims of EAR (draft-ietf-rats-ar4si section 2.3.3), and nothing else. */
+static bool take_claim(struct rules *rules, const char *name, const json_t *value, struct err *err)
+{
+    for (size_t i = 0; i < ARRAY_LEN(claim_names); i++) {
+        if (strcmp(claim_names[i], name) != 0)
+            continue;
+        json_int_t number = json_integer_value(value);
+        if (!json_is_integer(value) || number < -128 || number > 127)
+            return err_set(
+                err, ERR_FORMAT, "trust_claims: \"%s\" is no integer from -128 to 127", name);
+        rules->vector[i] = (int)number;
+        return true;
+    }
+    return err_set(err, ERR_FORMAT,
+        "trust_claims: \"%.64s\" is no trust claim; EAR has instance-identity, configuration, "
+        "executables, file-system, hardware, runtime-opaque, storage-opaque and sourced-data",
+        name);
+}
+
+static bool take_extension(json_t *extensions, const json_t *extension, struct err *err)
+{
+    static const char *const taken[] = {"ear.status", "ear.trustworthiness-vector",
+        "ear.appraisal-policy-id", "ear.veraison.annotated-evidence"};
+    const char *name = json_member_text(extension, "name");
+    json_t *value = json_object_get(extension, "value");
+    if (!name || !name[0] || strlen(name) > 128 || !value)
+        return err_set(err, ERR_FORMAT, "extensions: one has no \"name\" or no \"value\"");
+    for (size_t i = 0; i < ARRAY_LEN(taken); i++)
+        if (strcmp(taken[i], name) == 0)
+            return err_set(err, ERR_FORMAT, "extensions: \"%s\" is the token's own", name);
+    return json_object_set(extensions, name, value) == 0 || err_nomem(err);
+}
+
+bool appraisal_replace(struct appraisal *appraisal, const json_t *trust_claims,
+    const json_t *extensions, struct err *err)
+{
+    struct rules rules = {0};
+    auto_appraisal made = {.extensions = json_object()};
+    const char *name;
+    json_t *value;
+    if (!made.extensions)
+        return err_nomem(err);
+    if (!json_is_object(trust_claims))
+        return err_set(err, ERR_FORMAT, "trust_claims is no object");
+    if (extensions && !json_is_array(extensions))
+        return err_set(err, ERR_FORMAT, "extensions is no array");
+    json_object_foreach((json_t *)(uintptr_t)trust_claims, name, value)
+    {
+        if (!take_claim(&rules, name, value, err))
+            return false;
+    }
+    for (size_t i = 0; i < json_array_size(extensions); i++)
+        if (!take_extension(made.extensions, json_array_get(extensions, i), err))
+            return false;
+    made.status = APPRAISAL_NONE;
+    if (!make_vector(&rules, &made, err))
+        return false;
+    made.findings = take_ptr(appraisal->findings);
+    appraisal_done(appraisal);
+    *appraisal = made;
+    made = (struct appraisal){0};
     return true;
 }

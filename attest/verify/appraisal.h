@@ -23,11 +23,20 @@ struct appraisal {
     enum appraisal_status status;
     json_t *vector;   /* {"instance-identity":0,…} all eight */
     json_t *findings; /* [{"claim","got","expected","rule","match":bool},…] */
+    json_t *
+        extensions; /* further members of the submod by name, from a policy of the administrator's; else NULL */
 };
 
 void appraisal_done(struct appraisal *appraisal);
 #define auto_appraisal AUTO_DONE(appraisal_done) struct appraisal
 const char *appraisal_status_name(enum appraisal_status status);
+/*
+ * The vector that a policy gave instead (protocol.md D.2): integers by the names of EAR, those that it leaves out are 0, a name that EAR
+ * does not have is ERR_FORMAT. Replaces vector and status. `extensions`: NULL, or [{"name","value",…},…]; ERR_FORMAT when one would
+ * replace what a token says of itself.
+ */
+bool appraisal_replace(struct appraisal *appraisal, const json_t *trust_claims,
+    const json_t *extensions, struct err *err) MUST_CHECK;
 /* What one value of a trust vector stands for (AR4SI section 2.3.2). */
 enum appraisal_status appraisal_tier(int64_t value);
 /* false when unknown */

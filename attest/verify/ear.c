@@ -118,6 +118,9 @@ static bool make_submod(const struct ear_piece *piece, json_t **ret_submod, stru
         !(make_identifiers(shaped, &identifiers, err) &&
             put(submod, "ear.trustee.identifiers", identifiers, err)))
         return false;
+    if (piece->appraisal->extensions &&
+        json_object_update(submod, piece->appraisal->extensions) != 0)
+        return err_nomem(err);
     *ret_submod = take_ptr(submod);
     return true;
 }

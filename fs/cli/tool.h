@@ -36,11 +36,12 @@ extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal
     tool_doctor, tool_enroll, tool_exec, tool_flush, tool_log, tool_status, tool_reload,
     tool_upgrade, tool_kbs_init, tool_kbs_renew, tool_kbs_put, tool_kbs_get, tool_kbs_list,
     tool_kbs_show, tool_kbs_delete, tool_kbs_policy_get, tool_kbs_policy_set, tool_kbs_policy_check,
-    tool_kbs_policy_default, tool_kbs_refvalue_set, tool_kbs_refvalue_get, tool_kbs_refvalue_list,
-    tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show, tool_kbs_agent_admit,
-    tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add, tool_kbs_explain,
-    tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history, tool_kbs_store_migrate,
-    tool_kbs_store_copy;
+    tool_kbs_policy_default, tool_kbs_policy_versions, tool_kbs_policy_restore,
+    tool_kbs_policy_delete, tool_kbs_policy_test, tool_kbs_refvalue_set, tool_kbs_refvalue_get,
+    tool_kbs_refvalue_list, tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show,
+    tool_kbs_agent_admit, tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add,
+    tool_kbs_explain, tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history,
+    tool_kbs_store_migrate, tool_kbs_store_copy;
 
 extern const struct cli_command tool_kbs_verify;
 

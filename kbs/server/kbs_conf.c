@@ -23,6 +23,8 @@ static const char *const database_tls[] = {"verify", "require", "off", NULL};
 static const char *const encryptions[] = {"auto", "optional", "required", NULL};
 static const char *const admits[] = {"manual", "auto", "listed", NULL};
 static const char *const requires[] = {"affirming", "any", NULL};
+/* In the order of enum kbs_policy_engine. */
+static const char *const engines[] = {"embedded", "opa", NULL};
 static const char *const collaterals[] = {"required", "optional", NULL};
 static const char *const expireds[] = {"refuse", "report", NULL};
 /* In the order of enum log_level. */
@@ -150,6 +152,21 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "report: the policy decides about evidence whose collateral is out of date"},
     {"attestation", "verifiers", CONF_INT, AT(attestation.verifiers), 1, 16, .text_default = "2",
         .help = "processes that look at evidence"},
+    {"policy", "engine", CONF_CHOICE, AT(policy.engine), .choices = engines,
+        .text_default = "embedded",
+        .help = "embedded: the language of sealed-kbs(8); opa: Rego, in Open Policy Agent"},
+    {"policy", "versions", CONF_INT, AT(policy.versions), 1, 1000, .text_default = "20",
+        .help = "how many texts of each policy are kept, with who set them and when"},
+    {"policy", "opa_url", CONF_TEXT, AT(policy.opa_url),
+        .help = "https://HOST:PORT of Open Policy Agent; http:// on this machine"},
+    {"policy", "opa_socket", CONF_PATH, AT(policy.opa_socket),
+        .help = "its Unix socket, instead of opa_url"},
+    {"policy", "opa_ca_file", CONF_PATH, AT(policy.opa_ca_file),
+        .help = "certificate authority of opa_url (PEM); default: the system's"},
+    {"policy", "opa_token", CONF_CREDENTIAL, AT(policy.opa_token),
+        .help = "file with a bearer token for Open Policy Agent"},
+    {"policy", "opa_timeout", CONF_DURATION, AT(policy.opa_ms), 10, MINUTE, .text_default = "2s",
+        .help = "one question to it; without an answer the guest is refused"},
     {"outbound", "proxy", CONF_TEXT, AT(outbound.proxy),
         .help = "http://HOST:PORT of a proxy for what the server asks over the network"},
     {"outbound", "no_proxy", CONF_LIST, AT(outbound.no_proxy),
@@ -294,10 +311,23 @@ static bool check_agents(const struct kbs_conf *conf, struct err *err)
     return true;
 }
 
+static bool check_opa(const struct kbs_conf *conf, struct err *err)
+{
+    bool opa = conf->policy.engine == KBS_POLICY_OPA;
+    if (opa && !conf->policy.opa_url == !conf->policy.opa_socket)
+        return err_set(err, ERR_CONFIG,
+            "[policy] engine = opa needs either opa_url or opa_socket, where Open Policy Agent is");
+    if (!opa && (conf->policy.opa_url || conf->policy.opa_socket || conf->policy.opa_token))
+        return err_set(err, ERR_CONFIG,
+            "[policy] opa_url, opa_socket and opa_token are for engine = opa, which is not set");
+    return true;
+}
+
 bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
 {
-    return check_tls(conf, err) && check_tees(conf, err) && check_store(conf, err) &&
-           check_agents(conf, err) && check_paths(&conf->admin.keys, "[admin] keys", err) &&
+    return check_opa(conf, err) && check_tls(conf, err) && check_tees(conf, err) &&
+           check_store(conf, err) && check_agents(conf, err) &&
+           check_paths(&conf->admin.keys, "[admin] keys", err) &&
            check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
            check_paths(&conf->token.trusted_jwks, "[token] trusted_jwks", err);
 }

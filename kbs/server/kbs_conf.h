@@ -16,6 +16,7 @@ enum kbs_store { KBS_STORE_DIRECTORY, KBS_STORE_POSTGRESQL };
 enum kbs_encryption { KBS_ENCRYPTION_AUTO, KBS_ENCRYPTION_OPTIONAL, KBS_ENCRYPTION_REQUIRED };
 enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO, KBS_ADMIT_LISTED };
 enum kbs_require { KBS_REQUIRE_AFFIRMING, KBS_REQUIRE_ANY };
+enum kbs_policy_engine { KBS_POLICY_EMBEDDED, KBS_POLICY_OPA };
 enum kbs_collateral { KBS_COLLATERAL_REQUIRED, KBS_COLLATERAL_OPTIONAL };
 enum kbs_expired { KBS_EXPIRED_REFUSE, KBS_EXPIRED_REPORT };
 
@@ -78,6 +79,14 @@ struct kbs_conf {
         int collateral_expired; /* enum kbs_expired */
         int64_t verifiers;      /* child processes */
     } attestation;
+    struct {
+        int engine;                 /* enum kbs_policy_engine */
+        int64_t versions;           /* that are kept of each policy */
+        char *opa_url, *opa_socket; /* one of them */
+        char *opa_ca_file;          /* NULL: the system's certificates */
+        char *opa_token;            /* file with a bearer token, or NULL */
+        int64_t opa_ms;             /* for one question */
+    } policy;
     struct {
         char *proxy;               /* "http://host:port" for all that is asked over TCP */
         struct conf_list no_proxy; /* hosts, and domains with all below, that are asked directly */

@@ -20,7 +20,7 @@
 #include "kbs/server/courier_process.h"
 #include "kbs/server/httpd.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/policy.h"
+#include "kbs/server/policy_engine.h"
 #include "kbs/server/session.h"
 #include "kbs/server/store_open.h"
 #include "kbs/server/targets.h"
@@ -217,6 +217,7 @@ static void server_done(struct server *server)
 {
     webhook_stop(server->webhook);
     courier_stop(server->courier);
+    policy_engine_free(server->policy_engine);
     verifiers_stop(server->verifiers);
     sessions_free(server->sessions);
     token_keys_free(server->token_keys);
@@ -336,7 +337,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !sessions_new(credentials->token_key, &server.sessions, err) ||
         !verifiers_new(conf, &server.verifiers, err) ||
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
-        !leave_files(conf, err) || !verifiers_start(server.verifiers, err) || /* the first thread */
+        !policy_engine_new(&server.policy_engine, err) || !leave_files(conf, err) ||
+        !verifiers_start(server.verifiers, err) || /* the first thread */
         !courier_start(server.courier, err) || !webhook_start(server.courier, &server.webhook, err))
         return false;
     targets_done(&credentials->targets); /* the tokens are the couriers' alone now */
@@ -347,6 +349,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
 static bool check_policy(const struct kbs_conf *conf, struct err *err)
 {
     char path[PATH_MAX];
+    if (conf->policy.engine != KBS_POLICY_EMBEDDED)
+        return true; /* checked when it was set, by Open Policy Agent */
     auto_buf text = BUF_INIT(POLICY_TEXT_MAX);
     auto_policy *policy = NULL;
     if (shares_store(conf))

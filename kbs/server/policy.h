@@ -46,9 +46,11 @@ DEFINE_AUTO(struct policy, policy_free);
 
 struct policy_decision {
     bool allowed;
-    int line;         /* of the rule that decided; 0: none matched */
-    json_t *findings; /* [{"line","rule","claim","got","expected","match":bool},…] of every rule
+    int line;          /* of the rule that decided; 0: none matched */
+    json_t *findings;  /* [{"line","rule","claim","got","expected","match":bool},…] of every rule
                          that was considered */
+    char summary[160]; /* policy_engine_decide(): one line for a person */
+    struct err cause;  /* why nothing could be decided, which is a denial too; else ERR_OK */
 };
 void policy_decision_done(struct policy_decision *decision);
 #define auto_policy_decision AUTO_DONE(policy_decision_done) struct policy_decision
@@ -59,9 +61,7 @@ bool policy_decide(const struct policy *policy, const struct kbs_uri *resource,
     const json_t *payload, const json_t *reference_values, struct policy_decision *ret_decision,
     struct err *err) MUST_CHECK;
 
-/* The stored policy, or POLICY_DEFAULT; a stored text that cannot be read or parsed is an error,
+/* The stored policy of the embedded language, or POLICY_DEFAULT; a stored text that cannot be read or parsed is an error,
  * never the default. *ret_text (appended to; may be NULL) is the text. */
 bool policy_load(struct store *store, struct buf *ret_text, struct policy **ret_policy,
     struct err *err) MUST_CHECK;
-/* Parses and stores; the text before it stays as "resource-policy.1". */
-bool policy_store(struct store *store, struct bytes text, struct err *err) MUST_CHECK;

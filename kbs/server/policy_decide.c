@@ -337,7 +337,7 @@ bool policy_decide(const struct policy *policy, const struct kbs_uri *resource,
     }
     if (decision.line == 0 && !record_no_rule(decision.findings, uri, err))
         return false;
-    *ret_decision =
-        (struct policy_decision){decision.allowed, decision.line, take_ptr(decision.findings)};
+    *ret_decision = decision;
+    decision.findings = NULL;
     return true;
 }

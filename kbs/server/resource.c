@@ -16,7 +16,7 @@
 #include "kbs/server/agent_gate.h"
 #include "kbs/server/boot_record.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/policy.h"
+#include "kbs/server/policy_engine.h"
 #include "kbs/server/refvalue.h"
 #include "kbs/server/resource_query.h"
 #include "kbs/server/session.h"
@@ -132,7 +132,8 @@ struct release {
     const json_t *claims;
     const char *tee;
     char agent[AGENT_ID_SIZE];
-    int line; /* of the policy's rule */
+    const char *query; /* of the request, or NULL */
+    int line;          /* of the policy's rule; 0: another engine decided */
 };
 
 static void release_done(struct release *release)
@@ -198,29 +199,29 @@ static bool explain_denial(struct server *server, const struct release *release,
 static bool check_policy(struct server *server, struct release *release, struct response *response,
     bool *ret_ok, struct err *err)
 {
-    auto_policy *policy = NULL;
     auto_json *values = NULL;
     auto_policy_decision decision = {0};
-    char summary[96];
     *ret_ok = false;
-    if (!policy_load(server->store, NULL, &policy, err) ||
-        !refvalue_all(server->store, server_now(server), &values, err) ||
-        !policy_decide(policy, &release->uri, release->token.payload, values, &decision, err))
+    if (!refvalue_all(server->store, server_now(server), &values, err))
+        return false;
+    const struct policy_question question = {.resource = &release->uri,
+        .query = release->query,
+        .payload = release->token.payload,
+        .values = values};
+    if (!policy_engine_decide(server, &question, &decision, err))
         return false;
     release->line = decision.line;
     if (decision.allowed) {
         *ret_ok = true;
         return true;
     }
-    if (decision.line > 0)
-        snprintf(
-            summary, sizeof summary, "denied by line %d of the resource policy", decision.line);
-    else
-        snprintf(summary, sizeof summary, "no rule of the resource policy allows it");
     if (!explain_denial(server, release, values, decision.findings, response, err))
         return false;
-    const struct explain_entry entry = entry_for(release, "policy", summary, decision.findings);
+    const struct explain_entry entry =
+        entry_for(release, "policy", decision.summary, decision.findings);
     refuse(server, response, "PolicyDeny", "Access denied by policy", &entry);
+    if (decision.cause.code != ERR_OK)
+        response_blame(response, &decision.cause);
     return true;
 }
 
@@ -266,8 +267,11 @@ static bool send_resource(
         response_blame(response, &cause);
         return true;
     }
-    snprintf(response->audit, sizeof response->audit, "released %s to %s %s (policy line %d)",
-        release->name, release->tee, release->agent, release->line);
+    char line[16] = "";
+    if (release->line > 0)
+        snprintf(line, sizeof line, "%d", release->line);
+    snprintf(response->audit, sizeof response->audit, "released %s to %s %s (%s%s)", release->name,
+        release->tee, release->agent, line[0] ? "policy line " : "Rego policy", line);
     (void)err;
     return true;
 }
@@ -280,6 +284,7 @@ static bool get_resource(struct server *server, const struct request *request,
     bool ok = false;
     snprintf(release.key, sizeof release.key, "%s", request->rest);
     snprintf(release.name, sizeof release.name, "%s", release.key);
+    release.query = request->query;
     if (!check_token(server, request, &release, response, &ok, err))
         return false;
     if (!ok)

@@ -33,6 +33,7 @@ static const struct route *const tables[] = {
     resource_read_routes,
     resource_version_routes,
     policy_routes,
+    policy_trial_routes,
     refvalue_routes,
     agent_routes,
     agent_admin_routes,

@@ -87,6 +87,7 @@ extern const struct route
     resource_read_routes[]; /* resource_read.c: for administrators, off by default */
 extern const struct route resource_version_routes[]; /* resource_versions.c */
 extern const struct route policy_routes[];
+extern const struct route policy_trial_routes[]; /* policy_trial.c */
 extern const struct route refvalue_routes[];
 extern const struct route attest_routes[]; /* attest_handler.c: /auth, /attest */
 extern const struct route agent_routes[];  /* agent_handler.c: enrolment, and goodbye */

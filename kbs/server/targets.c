@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/targets.h"
 
+#include "kbs/server/opa.h"
 #include "kbs/server/webhook.h"
 
 #define TOKEN_MAX 16384
 
 void targets_done(struct targets *targets)
 {
-    for (size_t i = 0; i < targets->count; i++)
+    for (size_t i = 0; i < ARRAY_LEN(targets->bearers); i++)
         secret_unref(targets->bearers[i]);
     *targets = (struct targets){0};
 }
@@ -44,13 +45,27 @@ static bool add_webhook(const struct kbs_conf *conf, struct targets *targets, st
     return true;
 }
 
+static bool add_opa(const struct kbs_conf *conf, struct targets *targets, struct err *err)
+{
+    struct courier_target target = {.name = OPA_TARGET,
+        .peer = "policy engine",
+        .url = conf->policy.opa_socket ? "http://localhost" : conf->policy.opa_url,
+        .unix_socket = conf->policy.opa_socket,
+        .ca_file = conf->policy.opa_ca_file,
+        .methods = COURIER_POST | COURIER_PUT | COURIER_DELETE};
+    if (conf->policy.engine != KBS_POLICY_OPA)
+        return true;
+    if (!read_bearer(conf->policy.opa_token, targets, &target, err))
+        return err_wrap(err, "[policy] opa_token");
+    targets->items[targets->count++] = target;
+    return true;
+}
+
 bool targets_collect(const struct kbs_conf *conf, struct targets *ret_targets, struct err *err)
 {
     auto_targets targets = {0};
-    if (!add_webhook(conf, &targets, err)) {
-        secret_unref(targets.bearers[targets.count]);
+    if (!add_webhook(conf, &targets, err) || !add_opa(conf, &targets, err))
         return false;
-    }
     *ret_targets = targets;
     targets = (struct targets){0};
     return true;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/token_making.h"
 
+#include "kbs/server/policy_engine.h"
 #include "kbs/server/refvalue.h"
 
 _Static_assert(TOKEN_PIECES_MAX <= EAR_PIECES_MAX, "a token holds them all");
@@ -15,14 +16,16 @@ void token_making_done(struct token_making *making)
     *making = (struct token_making){0};
 }
 
-static bool add_piece(struct token_making *making, const struct ear_piece *piece, struct err *err)
+/* By the built-in rules, or by the administrator's policy for this class. */
+static bool add_piece(struct server *server, struct token_making *making,
+    const struct ear_piece *piece, struct err *err)
 {
     struct appraisal *appraisal = &making->appraisals[making->count];
     if (!appraise(piece->tee, piece->claims, making->values, appraisal, err))
         return false;
     making->pieces[making->count] = *piece;
     making->pieces[making->count++].appraisal = appraisal;
-    return true;
+    return policy_engine_appraise(server, piece, making->values, appraisal, err);
 }
 
 /* The runtime data of evidence with devices has their evidence in it, as text: the token leaves it out, since it holds their claims. */
@@ -36,7 +39,7 @@ static bool make_runtime(struct token_making *making, const char *nonce,
                answer->tee_pubkey);
 }
 
-static bool add_pieces(const char *tee, const struct verifier_answer *answer,
+static bool add_pieces(struct server *server, const char *tee, const struct verifier_answer *answer,
     struct token_making *making, struct err *err)
 {
     const struct ear_piece primary = {.tee = tee,
@@ -44,7 +47,7 @@ static bool add_pieces(const char *tee, const struct verifier_answer *answer,
         .claims = answer->claims,
         .runtime_data = making->runtime,
         .init_data_claims = answer->init_data_claims};
-    if (!add_piece(making, &primary, err))
+    if (!add_piece(server, making, &primary, err))
         return false;
     for (size_t i = 0; i < answer->device_count; i++) {
         const struct verifier_device *device = &answer->devices[i];
@@ -52,7 +55,7 @@ static bool add_pieces(const char *tee, const struct verifier_answer *answer,
             .class_name = device->class_name,
             .claims = device->claims,
             .runtime_data = making->device_runtime};
-        if (!add_piece(making, &piece, err))
+        if (!add_piece(server, making, &piece, err))
             return false;
     }
     return true;
@@ -62,7 +65,8 @@ bool token_making_appraise(struct server *server, const char *tee, const char *n
     const struct verifier_answer *answer, struct token_making *ret_making, struct err *err)
 {
     return refvalue_all(server->store, server_now(server), &ret_making->values, err) &&
-           make_runtime(ret_making, nonce, answer, err) && add_pieces(tee, answer, ret_making, err);
+           make_runtime(ret_making, nonce, answer, err) &&
+           add_pieces(server, tee, answer, ret_making, err);
 }
 
 bool token_making_issue(

@@ -289,7 +289,18 @@ admin POST $URL_DIR/resource-policy --data-binary "$(policy $'allow default/** i
 answers "a policy" 200 ""
 admin POST $URL_DIR/resource-policy --data-binary "$(policy $'deny **\n')"
 answers "another" 200 ""
-equal "the one before is kept" "allow default/** if status affirming" "$(cat "$DIR/state/kbs/resource-policy.1")"
+admin GET $URL_DIR/resource-policy/resource-policy/versions
+answers "both are kept" 200 '[{"version":2,'
+admin GET "$URL_DIR/resource-policy/resource-policy?version=1"
+answers "the one before" 200 "allow default/** if status affirming"
+admin GET "$URL_DIR/resource-policy/resource-policy?version=9"
+answers "one that is not kept" 401 "version 9 is not kept"
+admin POST "$URL_DIR/resource-policy/resource-policy/restore?version=1"
+answers "put in force again" 200 ""
+admin GET $URL_DIR/resource-policy/resource-policy
+answers "it is" 200 "allow default/** if status affirming"
+admin POST "$URL_DIR/resource-policy/resource-policy/restore?version=2"
+answers "and back" 200 ""
 admin POST $URL_DIR/attestation-policy --data-binary '{"policy_id":"default_cpu","policy":"eA"}'
 answers "an attestation policy" 401 "fixed rules"
 reference() { "$PYTHON" -c 'import base64,json,sys; print(json.dumps({"version":"0.1.0","type":sys.argv[1],"payload":base64.b64encode(sys.argv[2].encode()).decode()}))' "$1" "$2"; }

@@ -160,6 +160,48 @@ for call in "read $DIR/anyone/file" "tcp $TCP" "unix $DIR/listener.sock" "run /b
     stop kbs
     stack_kbs
 done
+
+# -- the courier, which speaks to others for the front ---------------------------------------------------
+stop kbs
+cp "$DIR/kbs.conf" "$DIR/kbs.embedded"
+printf '[policy]\nengine = opa\nopa_url = http://127.0.0.1:%s\n' "$TCP" >>"$DIR/kbs.conf"
+stack_kbs
+courier_warden() { pgrep -P "$PID_kbs" -f -- '--courier-warden$'; }
+courier() { pgrep -P "$(courier_warden)"; }
+other_courier() { local now; now=$(courier) && [ "$now" != "$1" ] && grep -q 'Seccomp:.*2' "/proc/$now/status"; }
+tries courier ok read /etc/hosts
+tries courier ok read /etc/ssl/certs
+tries courier EACCES read /etc/passwd
+tries courier EACCES read "$DIR/kbs.conf"
+tries courier EACCES read "$DIR/anyone/file"
+tries courier EACCES read "$STATE"
+tries courier EACCES write "$DIR/anyone/file"
+tries courier EACCES make "$DIR/anyone/courier"
+tries courier ok tcp "$TCP"
+tries courier "$(since 4 EACCES)" listen
+tries courier "$(since 6 EPERM)" unix "@$DIR"
+for call in "run /bin/true" "trace $PID_kbs" "signal $PID_kbs" "call $KEYCTL"; do
+    before=$(courier)
+    # shellcheck disable=SC2086
+    tries courier SIGSYS $call
+    wait_for 20 "another courier" other_courier "$before"
+done
+tries courier_warden EACCES run /bin/true
+tries courier_warden EACCES write "$DIR/anyone/file"
+tries courier_warden "$(since 6 EPERM)" signal "$PID_kbs"
+for call in "trace $PID_kbs" "call $KEYCTL" "call $BPF" "call $UNSHARE" "call $PROCESS_VM_READV"; do
+    # shellcheck disable=SC2086
+    tries courier_warden ENOSYS $call
+done
+COURIER_PIDS="$(courier_warden) $(courier)"
+for pid in $COURIER_PIDS; do
+    refused "$(tr '\0' ' ' <"/proc/$pid/cmdline"): its own user cannot trace it" EPERM setpriv --reuid sealed-kbs \
+        --regid "$(id -g sealed-kbs)" --clear-groups --bounding-set=-all --inh-caps=-all "$DIR/inject" "$pid" call 39
+done
+stop kbs
+for pid in $COURIER_PIDS; do wait_for 10 "courier and its warden to end with the front" gone "$pid"; done
+cp "$DIR/kbs.embedded" "$DIR/kbs.conf"
+stack_kbs
 stop attestd
 attestd_again "$TPM_TCTI"
 flush --token

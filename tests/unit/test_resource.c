@@ -182,11 +182,11 @@ static void the_policy_decides_on_status(void **state)
     put();
     auto_free char *warned = token(kbs.server.signer.key, "tpm", APPRAISAL_WARNING);
     get(warned, 401, "PolicyDeny\",\"detail\":\"Access denied by policy [id ");
-    assert_done(
-        policy_store(kbs.server.store, bytes_str("allow default/** if status warning\n"), &err),
+    assert_done(store_put(kbs.server.store, STORE_POLICY, "resource-policy",
+                    bytes_str("allow default/** if status warning\n"), &err),
         &err);
     get(warned, 200, "ciphertext");
-    assert_done(policy_store(kbs.server.store,
+    assert_done(store_put(kbs.server.store, STORE_POLICY, "resource-policy",
                     bytes_str("allow ** if tpm.pcr07 in reference-value good\n"), &err),
         &err);
     get(warned, 401, "PolicyDeny");
