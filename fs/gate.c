@@ -11,6 +11,9 @@
 #include "fs/monitor_client.h"
 #include "fs/witness.h"
 
+/* Reading /proc takes no time; the monitor may be busy. */
+#define GATE_MAY_MS 10000
+
 struct gate {
     struct gate_conf conf;
     int policy; /* enum conf_audit */
@@ -206,12 +209,43 @@ static void describe(const struct passage *passage, struct err *err)
             (unsigned)passage->uid, caller ? caller->exe : "", caller ? caller->cgroup : "");
 }
 
-static int refuse(struct gate *gate, const struct passage *passage)
+static void describe_mode(
+    const struct permission *asked, const struct passage *passage, struct err *err)
+{
+    err_set(err, ERR_DENIED_LOCAL,
+        "the mode %03o of user %u and group %u does not let process %d (uid %u, gid %u) in%s",
+        (unsigned)asked->mode, (unsigned)asked->owner, (unsigned)asked->group,
+        passage->caller ? (int)passage->caller->pid : (int)passage->tid, (unsigned)asked->uid,
+        (unsigned)asked->gid,
+        passage->tid == 0 ? ", of which nothing more is known: it is outside of the daemon's pid "
+                            "namespace (in Kubernetes: hostPID)"
+                          : "");
+}
+
+bool gate_permits(struct gate *gate, pid_t tid, const struct permission *asked)
 {
     struct err err = ERR_INIT;
-    struct reason reason = {.cause = "rule", .ref = ""};
+    if (permission_is_plain(asked))
+        return true;
+    if (tid == 0)
+        return false;
+    if (witness_may(&gate->looks, tid, asked, GATE_MAY_MS, &err))
+        return true;
+    if (err.code != ERR_DENIED_LOCAL && err.code != ERR_NOTFOUND)
+        log_err(LOG_LEVEL_WARNING, &err, "what a mode allows thread %d is not known", (int)tid);
+    return false;
+}
+
+/* `barred`: by its mode; NULL: by a rule, or for want of one. */
+static int refuse(struct gate *gate, const struct passage *passage, const struct permission *barred)
+{
+    struct err err = ERR_INIT;
+    struct reason reason = {.cause = barred ? "mode" : "rule", .ref = ""};
     const struct gate_outcome outcome = {.sys_errno = EACCES};
-    describe(passage, &err);
+    if (barred)
+        describe_mode(barred, passage, &err);
+    else
+        describe(passage, &err);
     gate->conf.refused(gate->conf.arg, passage->path, &err, reason.id);
     if (gate->policy != AUDIT_OFF)
         (void)put_record(gate, passage, &outcome, &reason, &err);
@@ -222,18 +256,21 @@ int gate_enter(struct gate *gate, const struct gate_asked *asked, struct passage
 {
     unsigned needs = access_needs(gate->access, asked->path, asked->file);
     bool ruled = needs != 0;
+    const struct permission *barred = asked->permission;
     *ret_passage = NULL;
+    if (barred && gate_permits(gate, asked->tid, barred))
+        barred = NULL;
     if (gate->policy != AUDIT_OFF)
         needs |= ACCESS_CALLER | CALLER_EXE;
-    if (!needs)
+    if (!needs && !barred)
         return 0;
     AUTO(passage_drop) struct passage *passage = passage_new(asked);
     if (!passage)
         return ENOMEM;
     if (needs & ACCESS_CALLER)
         look(gate, needs, passage);
-    if (ruled && !may_enter(gate, needs, asked, passage))
-        return refuse(gate, passage);
+    if (barred || (ruled && !may_enter(gate, needs, asked, passage)))
+        return refuse(gate, passage, barred);
     if (gate->policy != AUDIT_OFF)
         *ret_passage = take_ptr(passage);
     return 0;

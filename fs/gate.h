@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What stands between an open and its answer: who asks (fs/callers.h), may he (fs/access.h), and the record of it (fs/audit_record.h). One
+ * What stands between an open and its answer: who asks (fs/callers.h), may he (fs/access.h, fs/permission.h), and the record of it (fs/audit_record.h). One
  * for all mounts of a worker. Any thread, unless said.
  *
  *     gate_enter   before anything is looked for: while the caller waits he cannot be somebody else. A refusal is recorded here.
@@ -40,6 +40,8 @@ struct gate_asked {
     const char *path;     /* absolute, normal form */
     size_t file;          /* of the catalogue, or ACCESS_NO_FILE */
     const char *resource; /* that the file is a name for; NULL: its content will tell */
+    const struct permission
+        *permission; /* to be looked at; NULL: the kernel has decided by the very same */
 };
 
 struct gate_outcome {
@@ -55,6 +57,8 @@ void gate_start(struct gate *gate);
 /* 0, or the errno to answer with. *ret_passage NULL: nothing will be recorded. */
 int gate_enter(struct gate *gate, const struct gate_asked *asked, struct passage **ret_passage)
     MUST_CHECK;
+/* Has who asks this permission? Asks the monitor where the ids of the request are not enough. */
+bool gate_permits(struct gate *gate, pid_t tid, const struct permission *asked) MUST_CHECK;
 /* Takes the passage (NULL is fine). 0: answer as meant; else the errno to answer with instead. */
 int gate_leave(struct gate *gate, struct passage *passage, const struct gate_outcome *outcome)
     MUST_CHECK;

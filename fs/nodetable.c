@@ -11,7 +11,7 @@
 #include "fs/nodenames.h"
 #include "fs/path.h"
 
-#define MAGIC     0x73656c6674616232u /* "selftab2": counts up with each change of what lies where */
+#define MAGIC     0x73656c6674616233u /* "selftab3": counts up with each change of what lies where */
 #define SLOT_BITS 24
 #define SLOT_MASK ((1u << SLOT_BITS) - 1)
 /* Deeper than any path of PATH_SIZE bytes can be. */

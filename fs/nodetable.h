@@ -5,7 +5,7 @@
  * record is complete before the reply that publishes it is written.
  *
  *     header      magic, generation, INIT request
- *     nodes       id (0: free), parent id, lookups, where the name is
+ *     nodes       id (0: free), parent id, lookups, where the name is, what was told of its owner and mode
  *     handles     fh (0: free), node id, identity of the source file, length of the plaintext
  *     names       fs/nodenames.h
  *
@@ -26,6 +26,10 @@
 #define NODETABLE_NAMES      (NODETABLE_NODES * 500ul) /* bytes; what is never touched takes none */
 #define NODE_ROOT            1u
 
+/* Of the owner, group and mode of a node the kernel was told nothing, or not always the same. */
+#define NODE_TOLD_NOTHING 0u
+#define NODE_TOLD_MANY    0x80000000u
+
 struct node_record {
     uint64_t id;
     uint64_t parent;
@@ -33,7 +37,9 @@ struct node_record {
     uint64_t lookups;
     uint32_t type; /* S_IFMT bits */
     uint32_t uses;
-    uint32_t name; /* fs/nodenames.h */
+    uint32_t name;      /* fs/nodenames.h */
+    uint32_t told_mode; /* NODE_TOLD_*, or the mode that the kernel was told last */
+    uint32_t told_uid, told_gid;
 };
 
 struct handle_record {

@@ -68,7 +68,7 @@ static bool close_others(const struct monitor *monitor, int fd)
 
 static bool confine(struct err *err)
 {
-    static const char *const syscalls[] = {"openat2", "openat", "fstatfs", "readlinkat",
+    static const char *const syscalls[] = {"openat2", "openat", "statx", "fstatfs", "readlinkat",
         "getdents64", "sendto", "recvmsg", "poll", "ppoll", NULL};
     return sandbox_keep_caps(UINT64_C(1) << CAP_DAC_READ_SEARCH, err) &&
            sandbox_seccomp(syscalls, err);

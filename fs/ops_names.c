@@ -4,6 +4,44 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+/* -- modes ------------------------------------------------------------------------------------- */
+
+const struct permission *ops_permission(fuse_req_t req, fuse_ino_t node, const struct pin *pin,
+    const struct stat *st, unsigned want, struct permission *room)
+{
+    const struct fuse_ctx *caller = fuse_req_ctx(req);
+    struct stat shown = *st;
+    if (shown_mode_known(&ops_of(req)->conf.shown, node, pin, &shown))
+        return NULL;
+    *room = (struct permission){
+        caller->uid, caller->gid, shown.st_uid, shown.st_gid, shown.st_mode & 0777, want};
+    return room;
+}
+
+static int check_directory(
+    fuse_req_t req, fuse_ino_t node, const struct pin *pin, const struct stat *st, unsigned want)
+{
+    struct permission room;
+    const struct permission *asked = ops_permission(req, node, pin, st, want, &room);
+    bool may = !asked || gate_permits(ops_of(req)->conf.gate, fuse_req_ctx(req)->pid, asked);
+    return may ? 0 : EACCES;
+}
+
+/* 0, or the errno to answer with. The kernel has asked for the directory's attributes just before; so while only one answer was ever given, it went
+ * by that. */
+static int check_search(fuse_req_t req, fuse_ino_t dir)
+{
+    struct tree *tree = ops_of(req)->conf.shown.tree;
+    auto_pin *pin = NULL;
+    struct stat st;
+    struct err err = ERR_INIT;
+    if (!tree_told_many(tree, dir))
+        return 0;
+    if (!tree_pin(tree, dir, &pin, &st, &err))
+        return errno_of(&err);
+    return check_directory(req, dir, pin, &st, PERMISSION_SEARCH);
+}
+
 /* -- names and attributes --------------------------------------------------------------------- */
 
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -13,6 +51,11 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     auto_pin *pin = NULL;
     uint64_t id;
     struct err err = ERR_INIT;
+    int refused = check_search(req, parent);
+    if (refused) {
+        fuse_reply_err(req, refused);
+        return;
+    }
     if (!tree_lookup(ops->conf.shown.tree, parent, name, &id, &pin, &entry.attr, &err)) {
         fuse_reply_err(req, errno_of(&err));
         return;
@@ -94,6 +137,8 @@ void op_opendir(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
         fuse_reply_err(req, errno_of(&err));
     else if (!S_ISDIR(st.st_mode))
         fuse_reply_err(req, ENOTDIR);
+    else if (check_directory(req, node, pin, &st, PERMISSION_READ) != 0)
+        fuse_reply_err(req, EACCES);
     else
         fuse_reply_open(req, info);
 }

@@ -104,9 +104,10 @@ static bool take_pages(
 }
 
 /* What the gate says before anything is looked for: 0, or the errno to answer with. */
-static int enter(
-    fuse_req_t req, fuse_ino_t node, const struct pin *pin, struct passage **ret_passage)
+static int enter(fuse_req_t req, fuse_ino_t node, const struct pin *pin, const struct stat *st,
+    struct passage **ret_passage)
 {
+    struct permission room;
     struct ops *ops = ops_of(req);
     const struct fuse_ctx *caller = fuse_req_ctx(req);
     char path[PATH_SIZE], full[PATH_FULL_SIZE];
@@ -116,7 +117,8 @@ static int enter(
     size_t file = pin->origin.kind == ORIGIN_FILE ? pin->origin.index : ACCESS_NO_FILE;
     bool is_name = pin->blob && pin->blob->is_name;
     const struct gate_asked asked = {caller->pid, caller->uid, caller->gid, full, file,
-        is_name ? buf_text(&pin->blob->text) : NULL};
+        is_name ? buf_text(&pin->blob->text) : NULL,
+        ops_permission(req, node, pin, st, PERMISSION_READ, &room)};
     return gate_enter(ops->conf.gate, &asked, ret_passage);
 }
 
@@ -353,7 +355,7 @@ void op_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info)
         return;
     }
     struct passage *passage;
-    int refused = enter(req, node, pin, &passage);
+    int refused = enter(req, node, pin, &st, &passage);
     if (refused) {
         count_refused(ops, refused, clock_us(CLOCK_MONOTONIC) - began_us);
         fuse_reply_err(req, refused);

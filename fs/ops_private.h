@@ -54,6 +54,10 @@ static inline int errno_of(const struct err *err)
     return sys_errno ? sys_errno : EIO;
 }
 
+/* What must be asked of the caller beside what the kernel has decided; NULL: nothing. `st` is the source's. */
+const struct permission *ops_permission(fuse_req_t req, fuse_ino_t node, const struct pin *pin,
+    const struct stat *st, unsigned want, struct permission *room);
+
 /* ops_names.c */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
 void op_forget(fuse_req_t req, fuse_ino_t node, uint64_t count);

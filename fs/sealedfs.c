@@ -255,8 +255,17 @@ static bool make_witness(
     const struct sealedfs_conf *conf, struct witness **ret_witness, struct err *err)
 {
     const struct witness_conf witness = witness_conf_of(conf);
+    struct err why = ERR_INIT;
     *ret_witness = NULL;
-    return !witness_needed(conf) || witness_new(&witness, ret_witness, err);
+    if (witness_new(&witness, ret_witness, &why))
+        return true;
+    if (witness_needed(conf)) {
+        *err = why;
+        return false;
+    }
+    log_err(LOG_LEVEL_WARNING, &why,
+        "files whose mode changes are for those alone whom the ids of their request let in");
+    return true;
 }
 
 static void on_ready(void *arg)

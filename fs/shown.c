@@ -33,12 +33,24 @@ static off_t sealed_size(const struct shown *shown, uint64_t id, const struct pi
     return hint > 0 ? (off_t)hint : shown->maximum;
 }
 
-void shown_stat(const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st)
+static void show_mode(const struct pin *pin, struct stat *st)
 {
     st->st_mode &= S_IFMT | pin->allowed;
-    if (!pin->is_sealed)
-        return;
-    st->st_size = sealed_size(shown, id, pin);
-    st->st_blocks = (st->st_size + 511) / 512;
-    tree_told(shown->tree, id, (uint64_t)st->st_size);
+}
+
+void shown_stat(const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st)
+{
+    show_mode(pin, st);
+    if (pin->is_sealed) {
+        st->st_size = sealed_size(shown, id, pin);
+        st->st_blocks = (st->st_size + 511) / 512;
+    }
+    tree_told(shown->tree, id, st, pin->is_sealed);
+}
+
+bool shown_mode_known(
+    const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st)
+{
+    show_mode(pin, st);
+    return tree_told_only(shown->tree, id, st);
 }

@@ -18,5 +18,8 @@ struct shown {
     int64_t maximum;
 };
 
-/* `st` is the source's and becomes what is told; the tree remembers a sealed file's size (tree_told). Any thread. */
+/* `st` is the source's and becomes what is told; the tree remembers it (tree_told). Any thread. */
 void shown_stat(const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st);
+/* `st` is the source's and gets the mode that is shown. True: by whatever the kernel let somebody in, it was this mode, owner and group. */
+bool shown_mode_known(
+    const struct shown *shown, uint64_t id, const struct pin *pin, struct stat *st) MUST_CHECK;

@@ -538,7 +538,10 @@ bool tree_new(const struct source *source, struct nodetable_data *table, size_t 
         return err_nomem(err);
     *tree = (struct tree){.source = source, .table = table, .pins_max = pins_max};
     pthread_mutex_init(&tree->lock, NULL);
-    tree->root_record = (struct node_record){.id = NODE_ROOT, .lookups = 1};
+    /* The table has no record of the root: what a predecessor told of it is not known. */
+    tree->root_record = (struct node_record){.id = NODE_ROOT,
+        .lookups = 1,
+        .told_mode = table->init_len > 0 ? NODE_TOLD_MANY : NODE_TOLD_NOTHING};
     tree->root = (struct node){.record = &tree->root_record, .placed = true, .open_length = -1};
     tree->nodes = calloc(NODETABLE_NODES, sizeof(struct node *));
     if (!tree->nodes || !grow_buckets(tree))

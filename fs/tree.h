@@ -43,8 +43,8 @@ void tree_forget(struct tree *tree, uint64_t id, uint64_t count);
 bool tree_path(struct tree *tree, uint64_t id, char *out);
 
 /* Sizes of sealed files. The kernel must never believe in a size below the true one: splice would cut the content there. */
-/* Called with the size put into an answer. */
-void tree_told(struct tree *tree, uint64_t id, uint64_t size);
+/* Called with what is put into an answer, before it is sent. */
+void tree_told(struct tree *tree, uint64_t id, const struct stat *st, bool is_sealed);
 /* Largest plaintext for which what was told is still true. */
 uint64_t tree_told_size(struct tree *tree, uint64_t id);
 /* A sealed file was opened with this length on this pin (-1: not sealed); closed again, true when nobody has it open any more. */
@@ -54,6 +54,12 @@ bool tree_closed(struct tree *tree, uint64_t id);
 int64_t tree_open_length(struct tree *tree, uint64_t id);
 /* The secret has this length now: of a file that is open with a shorter one that must not be told any more. */
 void tree_grown(struct tree *tree, uint64_t id, int64_t length);
+
+/* What the kernel may believe of owner, group and mode (fs/permission.h says why that may not be the newest of it). */
+/* This, and nothing else, by whatever worker. */
+bool tree_told_only(struct tree *tree, uint64_t id, const struct stat *st);
+/* More than one thing. */
+bool tree_told_many(struct tree *tree, uint64_t id);
 size_t tree_count(struct tree *tree);
 /* Those that are open; malloc'd, NULL when there are none or memory is out. */
 size_t tree_open_nodes(struct tree *tree, uint64_t **ret_nodes);

@@ -1,13 +1,52 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fs/tree_private.h"
 
-void tree_told(struct tree *tree, uint64_t id, uint64_t size)
+static bool is_told(const struct node_record *record, const struct stat *st)
+{
+    return record->told_mode == st->st_mode && record->told_uid == st->st_uid &&
+           record->told_gid == st->st_gid;
+}
+
+static void note_owner(struct node_record *record, const struct stat *st)
+{
+    if (record->told_mode != NODE_TOLD_NOTHING) {
+        if (!is_told(record, st))
+            record->told_mode = NODE_TOLD_MANY;
+        return;
+    }
+    record->told_mode = st->st_mode;
+    record->told_uid = st->st_uid;
+    record->told_gid = st->st_gid;
+}
+
+void tree_told(struct tree *tree, uint64_t id, const struct stat *st, bool is_sealed)
 {
     pthread_mutex_lock(&tree->lock);
     struct node *node = tree_find(tree, id);
-    if (node)
-        node->told = size;
+    if (node) {
+        note_owner(node->record, st);
+        if (is_sealed)
+            node->told = (uint64_t)st->st_size;
+    }
     pthread_mutex_unlock(&tree->lock);
+}
+
+bool tree_told_only(struct tree *tree, uint64_t id, const struct stat *st)
+{
+    pthread_mutex_lock(&tree->lock);
+    const struct node *node = tree_find(tree, id);
+    bool only = node && is_told(node->record, st);
+    pthread_mutex_unlock(&tree->lock);
+    return only;
+}
+
+bool tree_told_many(struct tree *tree, uint64_t id)
+{
+    pthread_mutex_lock(&tree->lock);
+    const struct node *node = tree_find(tree, id);
+    bool many = node && node->record->told_mode == NODE_TOLD_MANY;
+    pthread_mutex_unlock(&tree->lock);
+    return many;
 }
 
 uint64_t tree_told_size(struct tree *tree, uint64_t id)

@@ -102,6 +102,14 @@ static void handle_look(
         answer->sys_errno = errno_of(&err);
 }
 
+static int handle_may(const struct witness_request *request)
+{
+    struct err err = ERR_INIT;
+    if (permission_check(&request->permission, request->tid, &err))
+        return 0;
+    return err.code == ERR_DENIED_LOCAL ? EACCES : errno_of(&err);
+}
+
 static int handle_execs(struct witness_answer *answer)
 {
     struct err err = ERR_INIT;
@@ -139,6 +147,9 @@ static bool answer_request(
     case WITNESS_EXECS:
         execs = handle_execs(&answer);
         return send_answer(lane->fd, &answer, &execs, execs >= 0 ? 1 : 0, err);
+    case WITNESS_MAY:
+        answer.sys_errno = handle_may(request);
+        return send_answer(lane->fd, &answer, NULL, 0, err);
     case WITNESS_RECORD:
         answer.sys_errno = handle_record(lane->witness, request);
         return (!request->want_answer && answer.sys_errno == 0) ||

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The monitor's witness: says who a caller is (fs/caller.h) and writes the audit. It has threads of its own, one for each socket (a
+ * The monitor's witness: says who a caller is (fs/caller.h) and what a mode allows him (fs/permission.h), and writes the audit. It has threads of its own, one for each socket (a
  * lane) that the worker asked for, so neither a source on a hanging file system nor a slow disk below the audit holds up a look.
  *
  * Threads do not survive execve(2), nor do lanes: after the monitor executed itself the worker finds its lanes closed and asks
@@ -27,7 +27,8 @@ struct witness_conf {
 enum conf_audit witness_policy(const struct sealedfs_conf *conf);
 /* Its sinks as the configuration wants them. */
 struct witness_conf witness_conf_of(const struct sealedfs_conf *conf);
-/* Is there anything to do for a witness: a record to write, or a rule to look at callers for? */
+/* Is there anything to do for a witness at every open: a record to write, or a rule to look at callers for? Without it there is one all the same, for the
+ * rare question of a mode. */
 bool witness_needed(const struct sealedfs_conf *conf);
 /* Could they be opened? Nothing is made. */
 bool witness_check(const struct witness_conf *conf, struct err *err) MUST_CHECK;

@@ -188,6 +188,20 @@ bool witness_look(struct witness_client *client, pid_t tid, unsigned needs, int 
     return true;
 }
 
+bool witness_may(struct witness_client *client, pid_t tid, const struct permission *asked,
+    int timeout_ms, struct err *err)
+{
+    struct witness_request request = {.operation = WITNESS_MAY, .tid = tid, .permission = *asked};
+    struct parcel parcel;
+    if (ask(client, &request, timeout_ms, &parcel, err)) {
+        close_fds(&parcel);
+        return true;
+    }
+    if (err->sys_errno == EACCES)
+        err->code = ERR_DENIED_LOCAL;
+    return false;
+}
+
 bool witness_execs(struct witness_client *client, int timeout_ms, int *ret_fd, struct err *err)
 {
     struct witness_request request = {.operation = WITNESS_EXECS};

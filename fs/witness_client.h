@@ -27,6 +27,9 @@ void witness_client_init(struct witness_client *client,
 /* err.sys_errno: what the witness says (ESRCH: no such thread). The descriptors in *ret_look are the caller's then. */
 bool witness_look(struct witness_client *client, pid_t tid, unsigned needs, int timeout_ms,
     struct caller_look *ret_look, struct err *err) MUST_CHECK;
+/* ERR_DENIED_LOCAL: no. */
+bool witness_may(struct witness_client *client, pid_t tid, const struct permission *asked,
+    int timeout_ms, struct err *err) MUST_CHECK;
 bool witness_execs(struct witness_client *client, int timeout_ms, int *ret_fd, struct err *err)
     MUST_CHECK;
 /* Written when it returns true. */

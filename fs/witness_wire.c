@@ -45,6 +45,37 @@ static bool get_flag(struct pack_reader *in)
 
 /* -- requests ---------------------------------------------------------------------------------- */
 
+static pid_t get_thread(struct pack_reader *in)
+{
+    uint32_t tid = pack_get_u32(in);
+    if (tid == 0 || tid > INT_MAX)
+        in->failed = true;
+    return (pid_t)tid;
+}
+
+static void put_permission(struct pack_writer *out, const struct permission *asked)
+{
+    pack_put_u32(out, asked->uid);
+    pack_put_u32(out, asked->gid);
+    pack_put_u32(out, asked->owner);
+    pack_put_u32(out, asked->group);
+    pack_put_u16(out, (uint16_t)asked->mode);
+    pack_put_u8(out, (uint8_t)asked->want);
+}
+
+static void get_permission(struct pack_reader *in, struct permission *asked)
+{
+    asked->uid = pack_get_u32(in);
+    asked->gid = pack_get_u32(in);
+    asked->owner = pack_get_u32(in);
+    asked->group = pack_get_u32(in);
+    asked->mode = pack_get_u16(in);
+    asked->want = pack_get_u8(in);
+    if (asked->mode > 0777 || asked->want == 0 ||
+        (asked->want & ~(PERMISSION_READ | PERMISSION_SEARCH)))
+        in->failed = true;
+}
+
 static void put_record(struct pack_writer *out, const struct audit_record *record)
 {
     pack_put_u64(out, (uint64_t)record->time_us);
@@ -125,6 +156,9 @@ bool witness_request_encode(const struct witness_request *request, struct buf *o
     } else if (request->operation == WITNESS_RECORD) {
         pack_put_u8(&writer, request->want_answer);
         put_record(&writer, &request->record);
+    } else if (request->operation == WITNESS_MAY) {
+        pack_put_u32(&writer, (uint32_t)request->tid);
+        put_permission(&writer, &request->permission);
     }
     return pack_written(&writer, "witness request", err);
 }
@@ -140,14 +174,16 @@ bool witness_request_decode(struct bytes message, struct witness_texts *texts,
     request.operation = (enum witness_operation)operation;
     request.number = pack_get_u32(&in);
     if (operation == WITNESS_LOOK) {
-        uint32_t tid = pack_get_u32(&in);
+        request.tid = get_thread(&in);
         request.needs = pack_get_u8(&in);
-        if (tid == 0 || tid > INT_MAX || (request.needs & ~(unsigned)(CALLER_NEEDS | CALLER_QUICK)))
+        if (request.needs & ~(unsigned)(CALLER_NEEDS | CALLER_QUICK))
             in.failed = true;
-        request.tid = (pid_t)tid;
     } else if (operation == WITNESS_RECORD) {
         request.want_answer = get_flag(&in);
         get_record(&in, texts, &request.record);
+    } else if (operation == WITNESS_MAY) {
+        request.tid = get_thread(&in);
+        get_permission(&in, &request.permission);
     }
     if (!pack_finish(&in, "witness request", err))
         return false;

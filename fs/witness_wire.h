@@ -7,22 +7,26 @@
  *       LOOK      u32 thread id, u8 needs (enum caller_need)
  *       RECORD    u8 answer (1: wanted, 0: only if the record is lost), and the members of struct audit_record
  *       EXECS     nothing
+ *       MAY       u32 thread id, u32 uid, u32 gid, u32 owner, u32 group, u16 mode, u8 want (struct permission)
  *     answer    u8 version=1, u8 operation, u32 number, u32 errno (0: done), then if done
  *       LOOK      u32 pid, u64 start time, text executable, u8 deleted, block SHA-256 (or empty); beside it the
  *                 descriptors of /proc/PID/cgroup and status
  *       EXECS     nothing; beside it a socket of fs/exec_watch.h
+ *       MAY       nothing: errno EACCES says no
  */
 #pragma once
 
 #include "crypt/base/pack.h"
 #include "fs/audit_record.h"
 #include "fs/caller.h"
+#include "fs/permission.h"
 
 enum witness_operation {
     WITNESS_LOOK = 1,
     WITNESS_RECORD,
     WITNESS_EXECS,
-    WITNESS_OPERATION_MAX = WITNESS_EXECS
+    WITNESS_MAY,
+    WITNESS_OPERATION_MAX = WITNESS_MAY
 };
 
 /* Longest texts of a record: paths are cut to this, at the front. */
@@ -42,6 +46,7 @@ struct witness_request {
     uint32_t number;
     pid_t tid;
     unsigned needs;
+    struct permission permission;
     bool want_answer;
     struct audit_record record; /* its texts: the sender's, or in `texts` of the receiver */
 };

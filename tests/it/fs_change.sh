@@ -104,6 +104,36 @@ refused "a mode that was taken away" "Permission denied" as_user cat "$MNT/f"
 chmod 644 "$SRC/f"
 equal "and given back" over "$(as_user cat "$MNT/f")"
 
+# However soon, however many at once, and under a bind mount, where no walk brings newer attributes: nobody is let in by what the kernel was told
+# before. The kernel drops what it is told when something else of the node changes in the same moment, such as the end of an open.
+: >"$DIR/bound/mode"
+mkdir "$SRC/dir"
+printf 'sealed.0.over' >"$SRC/dir/f"
+mount --bind "$MNT/f" "$DIR/bound/mode"
+on_exit "umount -l $DIR/bound/mode"
+modes() { # ROUNDS ARGUMENT...
+    python3 "$HERE/mode_race.py" "$@"
+}
+modes 1500 "$SRC/f" "$MNT/f" "$DIR/bound/mode" || die "a mode that was changed a moment ago"
+modes 500 "$SRC/dir" "$MNT/dir/f" || die "a directory's mode that was changed a moment ago"
+pass "two thousand changes of modes: what is taken is gone at once, what is given comes"
+# Who may by his groups or capabilities alone still may, though the kernel may have gone by another mode.
+chmod 640 "$SRC/f"
+chgrp daemon "$SRC/f"
+in_group() { setpriv --reuid=nobody --regid=nogroup --groups=daemon "$@"; }
+equal "a member of the group" "over over" "$(in_group cat "$MNT/f") $(in_group cat "$DIR/bound/mode")"
+refused "no member" "Permission denied" as_user cat "$DIR/bound/mode"
+chown nobody "$SRC/f"
+chmod 400 "$SRC/f"
+equal "root, with his capabilities" "over over" "$(cat "$MNT/f") $(cat "$DIR/bound/mode")"
+no_capability() { setpriv --bounding-set=-dac_override,-dac_read_search --inh-caps=-dac_override,-dac_read_search "$@"; }
+refused "root without them" "Permission denied" no_capability cat "$DIR/bound/mode"
+equal "the owner" over "$(as_user cat "$DIR/bound/mode")"
+chown root:root "$SRC/f"
+chmod 644 "$SRC/f"
+umount "$DIR/bound/mode"
+rm -r "$SRC/dir"
+
 # Open files outlive their names.
 exec 5<"$MNT/f"
 rm "$SRC/f"

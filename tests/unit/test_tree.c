@@ -28,6 +28,14 @@ static int start(void **state)
     return 0;
 }
 
+/* Another worker on the same table. */
+static void succeed(size_t pins)
+{
+    tree_free(tree);
+    nodetable_unmap(table);
+    make_tree(pins);
+}
+
 static int end(void **state)
 {
     (void)state;
@@ -151,7 +159,8 @@ static void test_sizes(void **state)
     uint64_t id = look(NODE_ROOT, "s", 0);
     assert_done(tree_pin(tree, id, &pin, &st, &err), &err);
     assert_int_equal(tree_told_size(tree, id), 0);
-    tree_told(tree, id, 100);
+    st.st_size = 100;
+    tree_told(tree, id, &st, true);
     assert_int_equal(tree_told_size(tree, id), 100);
     assert_true(tree_open_length(tree, id) == -1);
     tree_opened(tree, id, pin, 10);
@@ -164,6 +173,49 @@ static void test_sizes(void **state)
     tree_forget(tree, id, 1);
 }
 
+/* What was told of owner and mode: once more is no matter, anything else is, also when it is taken back, and for whoever comes after. */
+static void test_told(void **state)
+{
+    auto_pin *pin = NULL;
+    struct stat st;
+    struct err err = ERR_INIT;
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        fixture_write(&fixture, "told", "x");
+        uint64_t id = look(NODE_ROOT, "told", 0);
+        assert_done(tree_pin(tree, id, &pin, &st, &err), &err);
+        assert_false(tree_told_only(tree, id, &st));
+        assert_false(tree_told_many(tree, id));
+        tree_told(tree, id, &st, false);
+        assert_true(tree_told_only(tree, id, &st));
+        struct stat other = st;
+        st.st_size++;
+        tree_told(tree, id, &st, false);
+        assert_int_equal(tree_told_size(tree, id), 0);
+        assert_true(tree_told_only(tree, id, &st));
+        other.st_mode ^= i == 0 ? 0100 : 0;
+        other.st_uid += i == 1;
+        other.st_gid += i == 2;
+        assert_false(tree_told_only(tree, id, &other));
+        succeed(100);
+        assert_true(tree_told_only(tree, id, &st));
+        assert_false(tree_told_many(tree, id));
+        tree_told(tree, id, &other, false);
+        tree_told(tree, id, &st, false);
+        assert_true(tree_told_many(tree, id));
+        succeed(100);
+        assert_true(tree_told_many(tree, id));
+        assert_false(tree_told_only(tree, id, &st) || tree_told_only(tree, id, &other));
+        tree_forget(tree, id, 1);
+        pin_unref(take_ptr(pin));
+    }
+    /* Nobody knows what a predecessor told of the root. */
+    assert_false(tree_told_many(tree, NODE_ROOT));
+    table->init_len = 8;
+    succeed(100);
+    assert_true(tree_told_many(tree, NODE_ROOT));
+}
+
 /* The successor of a dead worker knows the same ids. */
 static void test_successor(void **state)
 {
@@ -172,9 +224,7 @@ static void test_successor(void **state)
     assert_int_equal(mkdir(fixture_path(&fixture, "kept"), 0755), 0);
     fixture_write(&fixture, "kept/file", "x");
     uint64_t dir = look(NODE_ROOT, "kept", 0), file = look(dir, "file", 0);
-    tree_free(tree);
-    nodetable_unmap(table);
-    make_tree(100);
+    succeed(100);
     assert_true(tree_path(tree, file, path));
     assert_string_equal(path, "kept/file");
     assert_int_equal(pin_errno(file), 0);
@@ -189,9 +239,7 @@ static void test_few_pins(void **state)
     char name[32];
     uint64_t ids[50];
     (void)state;
-    tree_free(tree);
-    nodetable_unmap(table);
-    make_tree(5);
+    succeed(5);
     for (int i = 0; i < 50; i++) {
         snprintf(name, sizeof name, "few%d", i);
         fixture_write(&fixture, name, "x");
@@ -214,7 +262,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_same_file_same_node),
         cmocka_unit_test(test_another_file_another_node), cmocka_unit_test(test_gone_and_renamed),
-        cmocka_unit_test(test_names), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_names), cmocka_unit_test(test_sizes), cmocka_unit_test(test_told),
         cmocka_unit_test(test_successor), cmocka_unit_test(test_few_pins)};
     return cmocka_run_group_tests(tests, start, end);
 }

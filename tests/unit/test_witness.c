@@ -104,6 +104,25 @@ static void test_nobody(void **state)
     assert_int_equal(err.sys_errno, ESRCH);
 }
 
+/* What it says of us: root with all capabilities where tests run so, else nobody in particular. */
+static void test_may(void **state)
+{
+    struct err err = ERR_INIT;
+    const struct permission mine = {getuid(), getgid(), getuid(), getgid(), 0400, PERMISSION_READ},
+                            never = {getuid() + 1, getgid() + 1, 7, 7, 0660, PERMISSION_READ};
+    (void)state;
+    assert_done(witness_may(&client, getpid(), &mine, WAIT_MS, &err), &err);
+    assert_refused(
+        witness_may(&client, getpid(), &never, WAIT_MS, &err), &err, ERR_DENIED_LOCAL, "witness");
+    pid_t child = fork();
+    if (child == 0)
+        _exit(0);
+    waitpid(child, NULL, 0);
+    err_clear(&err);
+    assert_refused(
+        witness_may(&client, child, &mine, WAIT_MS, &err), &err, ERR_NOTFOUND, "witness");
+}
+
 /* A process that executes `program`, a copy of cat, when it is told. */
 struct puppet {
     pid_t pid;
@@ -429,6 +448,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_process),
         cmocka_unit_test(test_nobody),
+        cmocka_unit_test(test_may),
         cmocka_unit_test(test_quick),
         cmocka_unit_test(test_executes),
         cmocka_unit_test(test_digest),

@@ -66,6 +66,26 @@ static void test_long(void **state)
     assert_string_equal(got.record.path + WITNESS_TEXT_MAX - 3, "end");
 }
 
+static void test_may(void **state)
+{
+    (void)state;
+    static struct witness_texts texts;
+    struct witness_request sent = {.operation = WITNESS_MAY,
+        .number = 4,
+        .tid = 5,
+        .permission = {1, 2, 3, 4, 0640, PERMISSION_READ | PERMISSION_SEARCH}};
+    struct witness_request got;
+    struct err err = ERR_INIT;
+    auto_buf out = BUF_INIT(65536);
+    assert_done(witness_request_encode(&sent, &out, &err), &err);
+    assert_done(witness_request_decode(buf_bytes(&out), &texts, &got, &err), &err);
+    assert_int_equal(got.tid, 5);
+    assert_memory_equal(&got.permission, &sent.permission, sizeof got.permission);
+    for (size_t len = 0; len < out.len; len++)
+        assert_refused(witness_request_decode(bytes_of(out.data, len), &texts, &got, &err), &err,
+            ERR_FORMAT, "");
+}
+
 static void test_look(void **state)
 {
     (void)state;
@@ -91,7 +111,9 @@ static void test_look(void **state)
 static const struct bad_input messages[] = {
     {"version-2.bin", ERR_FORMAT, "version 2"},
     {"operation-0.bin", ERR_FORMAT, "operation 0"},
-    {"operation-4.bin", ERR_FORMAT, "operation 4"},
+    {"operation-5.bin", ERR_FORMAT, "operation 5"},
+    {"may-want-0.bin", ERR_FORMAT, ""},
+    {"may-mode-1000.bin", ERR_FORMAT, ""},
     {"thread-0.bin", ERR_FORMAT, ""},
     {"thread-negative.bin", ERR_FORMAT, ""},
     {"needs-unknown.bin", ERR_FORMAT, ""},
@@ -134,6 +156,7 @@ int main(void)
         cmocka_unit_test(test_record),
         cmocka_unit_test(test_long),
         cmocka_unit_test(test_look),
+        cmocka_unit_test(test_may),
         cmocka_unit_test(test_bad_messages),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
