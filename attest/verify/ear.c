@@ -153,10 +153,11 @@ static bool make_payload(const struct ear_signer *signer, const struct ear_input
     auto_json *submods = NULL;
     if (!make_submods(input, &submods, err))
         return false;
-    return json_build(ret_payload, err, "{s:s, s:I, s:{s:s, s:s}, s:O, s:I, s:s}", "eat_profile",
-        EAR_PROFILE, "iat", (json_int_t)input->issued_at, "ear.verifier-id", "developer",
-        EAR_DEVELOPER, "build", EAR_BUILD, "submods", submods, "exp",
-        (json_int_t)(input->issued_at + signer->lifetime_s), "iss", signer->issuer);
+    return json_build(ret_payload, err, "{s:s, s:I, s:{s:s, s:s}, s:O, s:I, s:s, s:s*}",
+        "eat_profile", EAR_PROFILE, "iat", (json_int_t)input->issued_at, "ear.verifier-id",
+        "developer", EAR_DEVELOPER, "build", EAR_BUILD, "submods", submods, "exp",
+        (json_int_t)(input->issued_at + signer->lifetime_s), "iss", signer->issuer, EAR_FRESHNESS,
+        input->unasked ? "unchecked" : NULL);
 }
 
 static bool make_header(const struct ear_signer *signer, json_t **ret_header, struct err *err)

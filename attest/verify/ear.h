@@ -34,7 +34,10 @@ struct ear_input {
     const struct ear_piece *pieces; /* 1 to EAR_PIECES_MAX, the primary evidence first */
     size_t count;
     int64_t issued_at; /* unix seconds */
+    bool
+        unasked; /* nobody here knows whether the evidence is fresh: the token gets the claim EAR_FRESHNESS, "unchecked" */
 };
+#define EAR_FRESHNESS "sealed.freshness"
 
 /* So many bytes of event log does a token hold; longer ones give way (eventlog_trim.h), so that it still fits into the head of a
  * request, of which servers take 64 KiB and more. */

@@ -12,7 +12,7 @@
 #include "kbs/server/explain.h"
 #include "kbs/server/session.h"
 #include "kbs/server/token_making.h"
-#include "kbs/server/verifier.h"
+#include "kbs/server/verification.h"
 
 #define AUTH_BODY_MAX 65536
 #define AUTH_FAILED   "Attestation error: RCAR handshake Auth failed"
@@ -93,16 +93,10 @@ static void refuse(
 static bool refuse_evidence(struct server *server, const struct session *session,
     const struct verifier_answer *answer, struct response *response, struct err *err)
 {
-    auto_json *findings = json_array();
+    auto_json *findings = NULL;
     char summary[512];
-    if (!findings)
-        return err_nomem(err);
-    for (size_t i = 0; i < answer->reason_count; i++) {
-        const struct verify_reason *reason = &answer->reasons[i];
-        if (!add_finding(findings, reason->check, reason->got, reason->expected,
-                "check of the evidence", err))
-            return false;
-    }
+    if (!verification_findings(answer, &findings, err))
+        return false;
     snprintf(summary, sizeof summary, "the %s evidence failed %zu check%s, first %s", session->tee,
         answer->reason_count, answer->reason_count == 1 ? "" : "s", answer->reasons[0].check);
     const struct explain_entry entry = {
@@ -263,31 +257,13 @@ static bool send_token(const struct server *server, const struct session *sessio
            response_json(response, text, err);
 }
 
-/* Devices need the same permission as primary evidence. A name that is cut off permits nothing. */
-static void list_tees(const struct kbs_conf *conf, char ret_list[VERIFIER_TEES_MAX])
-{
-    size_t len = 0;
-    for (size_t i = 0; i < conf->attestation.tees.count && len < VERIFIER_TEES_MAX; i++)
-        len += (size_t)snprintf(ret_list + len, VERIFIER_TEES_MAX - len, "%s%s", i > 0 ? " " : "",
-            conf->attestation.tees.items[i]);
-}
-
-/* There is no source of collateral: evidence must bring what it needs, or its vendor's certificates are among [attestation] roots. */
 static bool verify(struct server *server, const struct session *session, struct bytes body,
     struct buf *message, struct verifier_answer *ret_answer, struct err *err)
 {
-    struct verifier_request ask = {.kind = VERIFIER_EVIDENCE,
-        .now = server_now(server),
-        .collateral_optional = server->conf->attestation.tdx_collateral == KBS_COLLATERAL_OPTIONAL,
-        .collateral_expired_ok = server->conf->attestation.collateral_expired == KBS_EXPIRED_REPORT,
-        .body = body};
+    struct verifier_request ask = {.kind = VERIFIER_EVIDENCE, .body = body};
     snprintf(ask.tee, sizeof ask.tee, "%s", session->tee);
     snprintf(ask.nonce, sizeof ask.nonce, "%s", session->nonce);
-    list_tees(server->conf, ask.device_tees);
-    if (!verifier_ask(server->verifiers, &ask, NULL, message, ret_answer, err))
-        return false;
-    verifier_answer_refuse_needs(ret_answer, NULL);
-    return true;
+    return verification_ask(server, &ask, message, ret_answer, err);
 }
 
 /* The nonce is unspent: verify, appraise, spend. */

@@ -78,6 +78,7 @@ struct kbs_conf {
         int tdx_collateral;     /* enum kbs_collateral */
         int collateral_expired; /* enum kbs_expired */
         int64_t verifiers;      /* child processes */
+        bool rest;              /* the REST interface of an attestation service */
     } attestation;
     struct {
         int engine;                 /* enum kbs_policy_engine */

@@ -39,6 +39,7 @@ static const struct route *const tables[] = {
     agent_admin_routes,
     explain_routes,
     token_routes,
+    rest_routes,
     health_routes,
 };
 

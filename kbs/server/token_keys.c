@@ -148,6 +148,16 @@ static bool previous_counts(const struct token_keys *keys, int64_t now)
     return keys->previous && now <= keys->retired + keys->lifetime_s + TOKEN_LEEWAY_S;
 }
 
+/* One that the REST interface made for another relying party: nobody here knows whether its evidence was fresh. */
+static bool refuse_unasked(const struct ear *ear, struct err *err)
+{
+    return !json_object_get(ear->payload, EAR_FRESHNESS) ||
+           err_set(err, ERR_CRYPTO,
+               "attestation token: made by POST /attestation for another relying party; attest "
+               "with "
+               "/auth and /attest to get resources here");
+}
+
 static bool verify_previous(const struct token_keys *keys, struct bytes token, int64_t now,
     struct ear *ret_ear, struct err *err)
 {
@@ -158,6 +168,8 @@ static bool verify_previous(const struct token_keys *keys, struct bytes token, i
     if (issued > keys->retired + TOKEN_LEEWAY_S)
         return err_set(err, ERR_CRYPTO,
             "attestation token: signed by the key that was replaced, after it was replaced");
+    if (!refuse_unasked(&ear, err))
+        return false;
     *ret_ear = ear;
     ear = (struct ear){0};
     return true;
@@ -172,11 +184,22 @@ static bool verify_foreign(
            ear_verify_foreign(jws, key, TOKEN_TRUST_ALGS, now, ret_ear, err);
 }
 
+static bool verify_own(const struct token_keys *keys, struct bytes token, int64_t now,
+    struct ear *ret_ear, struct err *err)
+{
+    auto_ear ear = {0};
+    if (!ear_verify(token, keys->current, now, &ear, err) || !refuse_unasked(&ear, err))
+        return false;
+    *ret_ear = ear;
+    ear = (struct ear){0};
+    return true;
+}
+
 bool token_keys_verify(struct token_keys *keys, struct bytes token, int64_t now,
     struct ear *ret_ear, enum token_origin *ret_origin, struct err *err)
 {
     *ret_origin = TOKEN_OWN;
-    if (ear_verify(token, keys->current, now, ret_ear, err))
+    if (verify_own(keys, token, now, ret_ear, err))
         return true;
     if (err->code == ERR_STALE) /* ours, and it is over */
         return false;

@@ -69,10 +69,31 @@ bool token_making_appraise(struct server *server, const char *tee, const char *n
            add_pieces(server, tee, answer, ret_making, err);
 }
 
+bool token_making_rest(struct server *server, const struct verifier_answer *answer,
+    struct token_making *ret_making, struct err *err)
+{
+    ret_making->unasked = true;
+    if (!refvalue_all(server->store, server_now(server), &ret_making->values, err))
+        return false;
+    for (size_t i = 0; i < answer->device_count; i++) {
+        const struct verifier_device *device = &answer->devices[i];
+        const struct ear_piece piece = {.tee = device->tee,
+            .class_name = device->class_name,
+            .claims = device->claims,
+            .runtime_data = device->runtime_data,
+            .init_data_claims = device->init_data_claims};
+        if (!add_piece(ret_making, &piece, err))
+            return false;
+    }
+    return true;
+}
+
 bool token_making_issue(
     struct server *server, const struct token_making *making, char **ret_token, struct err *err)
 {
-    const struct ear_input input = {
-        .pieces = making->pieces, .count = making->count, .issued_at = server_now(server)};
+    const struct ear_input input = {.pieces = making->pieces,
+        .count = making->count,
+        .unasked = making->unasked,
+        .issued_at = server_now(server)};
     return ear_issue(&server->signer, &input, ret_token, err);
 }

@@ -16,6 +16,7 @@ struct token_making {
     struct appraisal appraisals[TOKEN_PIECES_MAX];
     struct ear_piece pieces[TOKEN_PIECES_MAX];
     size_t count;
+    bool unasked; /* REST */
 };
 
 void token_making_done(struct token_making *making);
@@ -25,5 +26,8 @@ void token_making_done(struct token_making *making);
 bool token_making_appraise(struct server *server, const char *tee, const char *nonce,
     const struct verifier_answer *answer, struct token_making *ret_making, struct err *err)
     MUST_CHECK;
+/* The same of an answer to REST: pieces that the relying party bound to what it chose; the token says so. */
+bool token_making_rest(struct server *server, const struct verifier_answer *answer,
+    struct token_making *ret_making, struct err *err) MUST_CHECK;
 bool token_making_issue(struct server *server, const struct token_making *making, char **ret_token,
     struct err *err) MUST_CHECK;

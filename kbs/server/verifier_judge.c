@@ -119,8 +119,9 @@ bool verifier_judge(const struct verifier_request *request, const struct secret 
     };
     auto_verifier_answer answer = {.status = VERIFIER_ACCEPTED};
     struct err cause = ERR_INIT;
-    bool judged = request->kind == VERIFIER_EVIDENCE
-                      ? judge_evidence(request, &answer, &cause)
+    bool judged = request->kind == VERIFIER_EVIDENCE ? judge_evidence(request, &answer, &cause)
+                  : request->kind == VERIFIER_REST
+                      ? judge_rest(request, &answer, &cause)
                       : judge_enrolment(request, credential, &enrolment, &answer, &cause);
     if (judged && verifier_answer_encode(request->kind, &answer, ret_answer, &cause))
         return true;

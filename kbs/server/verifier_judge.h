@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What a verifier process does with one request, as pure functions: no descriptor, no file. Here, and
- * only here, what a guest sent to /attest and /agent/enroll is parsed.
+ * only here, what a guest sent to /attest, /attestation and /agent/enroll is parsed.
  */
 #pragma once
 
@@ -13,9 +13,11 @@
 bool verifier_judge(const struct verifier_request *request, const struct secret *credential,
     struct buf *ret_answer, struct err *err) MUST_CHECK;
 
-/* -- for the two kinds of judgement (verifier_judge.c, judge_evidence.c) -- */
+/* -- for the two kinds of judgement (verifier_judge.c, judge_evidence.c, judge_rest.c) -- */
 
 bool judge_evidence(const struct verifier_request *request, struct verifier_answer *answer,
+    struct err *err) MUST_CHECK;
+bool judge_rest(const struct verifier_request *request, struct verifier_answer *answer,
     struct err *err) MUST_CHECK;
 /* An error about the input becomes a reason: true. Trouble of our own: false. */
 bool judge_note(struct verdict *verdict, const char *check, const char *expected,

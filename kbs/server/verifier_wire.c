@@ -17,8 +17,11 @@ void verifier_answer_done(struct verifier_answer *answer)
     json_unref(answer->tee_pubkey);
     json_unref(answer->init_data_claims);
     answer->claims = answer->tee_pubkey = answer->init_data_claims = NULL;
-    for (size_t i = 0; i < answer->device_count; i++)
+    for (size_t i = 0; i < answer->device_count; i++) {
         json_unref(answer->devices[i].claims);
+        json_unref(answer->devices[i].runtime_data);
+        json_unref(answer->devices[i].init_data_claims);
+    }
     answer->device_count = 0;
 }
 
@@ -58,7 +61,7 @@ bool verifier_request_encode(
     struct pack_writer pack = pack_writer(out);
     pack_put_u8(&pack, VERIFIER_WIRE_VERSION);
     pack_put_u8(&pack, request->kind);
-    if (request->kind == VERIFIER_EVIDENCE) {
+    if (request->kind != VERIFIER_ENROL) {
         pack_put_text(&pack, request->tee);
         pack_put_text(&pack, request->nonce);
         pack_put_u64(&pack, (uint64_t)request->now);
@@ -81,10 +84,10 @@ bool verifier_request_decode(
     struct verifier_request request = {0};
     unsigned version = pack_get_u8(&in);
     unsigned kind = pack_get_u8(&in);
-    if (version != VERIFIER_WIRE_VERSION || (kind != VERIFIER_EVIDENCE && kind != VERIFIER_ENROL))
+    if (version != VERIFIER_WIRE_VERSION || kind < VERIFIER_EVIDENCE || kind > VERIFIER_REST)
         return err_set(err, ERR_FORMAT, "verifier request of version %u, kind %u", version, kind);
     request.kind = kind;
-    if (kind == VERIFIER_EVIDENCE) {
+    if (kind != VERIFIER_ENROL) {
         pack_get_text(&in, request.tee, sizeof request.tee);
         pack_get_text(&in, request.nonce, sizeof request.nonce);
         request.now = (int64_t)pack_get_u64(&in);
@@ -129,6 +132,42 @@ static bool put_json(
     return true;
 }
 
+/* Nothing is an empty block. */
+static bool put_optional(
+    struct pack_writer *out, const json_t *json, size_t max, const char *what, struct err *err)
+{
+    if (json)
+        return put_json(out, json, max, what, err);
+    pack_put_block(out, BYTES_EMPTY);
+    return true;
+}
+
+static bool put_device(
+    const struct verifier_device *device, struct pack_writer *out, struct err *err)
+{
+    pack_put_text(out, device->tee);
+    pack_put_text(out, device->class_name);
+    return eventlog_trim(device->claims, VERIFIER_EVENTLOG_MAX, err) &&
+           put_json(out, device->claims, VERIFIER_CLAIMS_MAX, "claims of a device", err);
+}
+
+static bool put_rest(const struct verifier_answer *answer, struct pack_writer *out, struct err *err)
+{
+    pack_put_u8(out, (uint8_t)answer->device_count);
+    for (size_t i = 0; i < answer->device_count; i++) {
+        const struct verifier_device *piece = &answer->devices[i];
+        auto_json *runtime = NULL;
+        if (piece->runtime_data && !json_build(&runtime, err, "[O]", piece->runtime_data))
+            return false;
+        if (!put_device(piece, out, err) ||
+            !put_optional(out, runtime, VERIFIER_RUNTIME_MAX, "runtime data", err) ||
+            !put_optional(
+                out, piece->init_data_claims, VERIFIER_INIT_DATA_MAX, "init-data claims", err))
+            return false;
+    }
+    return true;
+}
+
 static bool put_evidence(
     const struct verifier_answer *answer, struct pack_writer *out, struct err *err)
 {
@@ -137,20 +176,13 @@ static bool put_evidence(
         !put_json(out, answer->claims, VERIFIER_CLAIMS_MAX, "claims", err) ||
         !put_json(out, answer->tee_pubkey, VERIFIER_PUBKEY_MAX, "tee-pubkey", err))
         return false;
-    if (!answer->init_data_claims)
-        pack_put_block(out, BYTES_EMPTY);
-    else if (!put_json(
-                 out, answer->init_data_claims, VERIFIER_INIT_DATA_MAX, "init-data claims", err))
+    if (!put_optional(
+            out, answer->init_data_claims, VERIFIER_INIT_DATA_MAX, "init-data claims", err))
         return false;
     pack_put_u8(out, (uint8_t)answer->device_count);
-    for (size_t i = 0; i < answer->device_count; i++) {
-        const struct verifier_device *device = &answer->devices[i];
-        pack_put_text(out, device->tee);
-        pack_put_text(out, device->class_name);
-        if (!eventlog_trim(device->claims, VERIFIER_EVENTLOG_MAX, err) ||
-            !put_json(out, device->claims, VERIFIER_CLAIMS_MAX, "claims of a device", err))
+    for (size_t i = 0; i < answer->device_count; i++)
+        if (!put_device(&answer->devices[i], out, err))
             return false;
-    }
     return true;
 }
 
@@ -159,6 +191,8 @@ static bool put_accepted(enum verifier_kind kind, const struct verifier_answer *
 {
     if (kind == VERIFIER_EVIDENCE)
         return put_evidence(answer, out, err);
+    if (kind == VERIFIER_REST)
+        return put_rest(answer, out, err);
     pack_put_text(out, answer->ek_sha256);
     pack_put_block(out, answer->ak_spki);
     pack_put_block(out, answer->id_object);
@@ -271,17 +305,15 @@ static bool get_claims(
     return true;
 }
 
-static bool get_init_data(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+static bool get_init_data(struct pack_reader *in, json_t **ret_claims, struct err *err)
 {
     struct bytes text = pack_get_block(in, VERIFIER_INIT_DATA_MAX);
     size_t left = VERIFIER_CLAIM_COUNT;
     if (text.len == 0)
         return true;
-    if (!json_load_strict(
-            text, VERIFIER_INIT_DATA_MAX, "init-data claims", &answer->init_data_claims, err))
+    if (!json_load_strict(text, VERIFIER_INIT_DATA_MAX, "init-data claims", ret_claims, err))
         return false;
-    if (!json_is_object(answer->init_data_claims) ||
-        !claims_ok(answer->init_data_claims, INIT_DATA_LEVELS, &left))
+    if (!json_is_object(*ret_claims) || !claims_ok(*ret_claims, INIT_DATA_LEVELS, &left))
         return err_set(err, ERR_FORMAT, "init-data claims that no verifier makes");
     return true;
 }
@@ -301,6 +333,38 @@ static bool get_device(struct pack_reader *in, struct verifier_answer *answer, s
     return true;
 }
 
+/* In an array of one, since the value may be of any type. */
+static bool get_runtime(struct pack_reader *in, json_t **ret_data, struct err *err)
+{
+    struct bytes text = pack_get_block(in, VERIFIER_RUNTIME_MAX);
+    auto_json *array = NULL;
+    size_t left = VERIFIER_CLAIM_COUNT;
+    if (text.len == 0)
+        return true;
+    if (!json_load_strict(text, VERIFIER_RUNTIME_MAX, "runtime data", &array, err))
+        return false;
+    if (!json_is_array(array) || json_array_size(array) != 1 ||
+        !claims_ok(array, INIT_DATA_LEVELS, &left))
+        return err_set(err, ERR_FORMAT, "runtime data that no verifier tells");
+    *ret_data = json_incref(json_array_get(array, 0));
+    return true;
+}
+
+static bool get_rest(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
+{
+    size_t count = pack_get_u8(in);
+    if (count == 0 || count > VERIFIER_DEVICES_MAX)
+        return err_set(
+            err, ERR_FORMAT, "%zu pieces; 1 to %d are told", count, VERIFIER_DEVICES_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct verifier_device *piece = &answer->devices[i];
+        if (!get_device(in, answer, err) || !get_runtime(in, &piece->runtime_data, err) ||
+            !get_init_data(in, &piece->init_data_claims, err))
+            return false;
+    }
+    return true;
+}
+
 static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer, struct err *err)
 {
     pack_get_text(in, answer->class_name, sizeof answer->class_name);
@@ -311,7 +375,7 @@ static bool get_evidence(struct pack_reader *in, struct verifier_answer *answer,
         return err_set(err, ERR_FORMAT, "evidence of an unknown class");
     if (!pubkey_ok(answer->tee_pubkey))
         return err_set(err, ERR_FORMAT, "no tee-pubkey of its wire form");
-    if (!get_init_data(in, answer, err))
+    if (!get_init_data(in, &answer->init_data_claims, err))
         return false;
     size_t count = pack_get_u8(in);
     if (count > VERIFIER_DEVICES_MAX)
@@ -392,7 +456,7 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
     unsigned status = pack_get_u8(&in);
     bool done = true;
     if (version != VERIFIER_WIRE_VERSION || status > VERIFIER_NEEDS ||
-        (status == VERIFIER_NEEDS && kind != VERIFIER_EVIDENCE))
+        (status == VERIFIER_NEEDS && kind == VERIFIER_ENROL))
         return err_set(
             err, ERR_FORMAT, "verifier answer of version %u, status %u", version, status);
     answer.status = status;
@@ -404,6 +468,8 @@ bool verifier_answer_decode(enum verifier_kind kind, struct bytes message,
         get_needs(&in, &answer);
     else if (kind == VERIFIER_EVIDENCE)
         done = get_evidence(&in, &answer, err);
+    else if (kind == VERIFIER_REST)
+        done = get_rest(&in, &answer, err);
     else
         done = get_enrolment(&in, &answer, err);
     if (!done)

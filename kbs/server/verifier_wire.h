@@ -10,10 +10,13 @@
  *                    (collateral.h; empty: none), block body of POST /attest as it came
  *       2 ENROL      block PEM roots of EK certificates, block body of POST /agent/enroll as it came;
  *                    then, outside the message, VERIFIER_CREDENTIAL_SIZE bytes of credential
+ *       3 REST       as EVIDENCE, without meaning in tee and nonce, with the body of POST /attestation
  *     answer   u8 version (1)  u8 status  fields…
  *       0 accepted EVIDENCE   text class, block claims JSON, block tee-pubkey JSON, block init-data claims JSON (empty: no init-data),
  *                             u8 count (0..7) of devices, each: text tee, text class, block claims JSON
  *       0 accepted ENROL      text EK hash (hex), block AK SPKI (DER), block TPM2B_ID_OBJECT, block TPM2B_ENCRYPTED_SECRET
+ *       0 accepted REST       u8 count (1..7) of pieces, each: text tee, text class, block claims JSON, block runtime data JSON (any value in
+ *                             an array; empty: none), block init-data claims JSON (empty: none)
  *       1 refused             u8 count (1..32), each: text check, text got, text expected (printable ASCII)
  *       2 failed              text code name (err_info), text message: our own trouble, not the guest's
  *       3 needs               u8 count (1..12), each: text name of a collateral object (EVIDENCE only): get them, ask again
@@ -34,6 +37,7 @@
 #define VERIFIER_CLAIM_COUNT     65536 /* values in all */
 #define VERIFIER_PUBKEY_MAX      4096
 #define VERIFIER_INIT_DATA_MAX   (128u * 1024) /* claims */
+#define VERIFIER_RUNTIME_MAX     (128u * 1024) /* of REST */
 #define VERIFIER_DEVICES_MAX     7
 #define VERIFIER_CLASS_MAX       16
 #define VERIFIER_TEES_MAX        256
@@ -42,7 +46,7 @@
 #define VERIFIER_CREDENTIAL_SIZE 32
 #define VERIFIER_FRAME_SIZE      4 /* the length in front of a message */
 
-enum verifier_kind { VERIFIER_EVIDENCE = 1, VERIFIER_ENROL = 2 };
+enum verifier_kind { VERIFIER_EVIDENCE = 1, VERIFIER_ENROL = 2, VERIFIER_REST = 3 };
 enum verifier_status {
     VERIFIER_ACCEPTED = 0,
     VERIFIER_REFUSED = 1,
@@ -52,10 +56,11 @@ enum verifier_status {
 
 struct verifier_request {
     enum verifier_kind kind;
-    char tee[PROTO_TEE_MAX];             /* EVIDENCE */
-    char nonce[PROTO_NONCE_MAX + 1];     /* EVIDENCE: the one that the body must name */
-    char device_tees[VERIFIER_TEES_MAX]; /* EVIDENCE: those that devices may be of; "": none */
-    int64_t now;                         /* EVIDENCE: unix seconds */
+    char tee[PROTO_TEE_MAX];         /* EVIDENCE */
+    char nonce[PROTO_NONCE_MAX + 1]; /* EVIDENCE: the one that the body must name */
+    char device_tees
+        [VERIFIER_TEES_MAX]; /* EVIDENCE: those that devices may be of; REST: all; "": none */
+    int64_t now;             /* EVIDENCE: unix seconds */
     bool collateral_optional, collateral_expired_ok; /* EVIDENCE: as in struct verify_input */
     struct bytes anchors;    /* EVIDENCE: PEM that adds to the pins, borrowed; empty: none */
     struct bytes collateral; /* EVIDENCE: as collateral_encode() writes it, borrowed; empty: none */
@@ -63,11 +68,12 @@ struct verifier_request {
     struct bytes body;       /* borrowed, never parsed by the front */
 };
 
-/* Accepted evidence besides the primary one. */
+/* Accepted evidence besides the primary one; of REST: each piece. */
 struct verifier_device {
     char tee[PROTO_TEE_MAX];
     char class_name[VERIFIER_CLASS_MAX];
-    json_t *claims; /* owned */
+    json_t *claims;                          /* owned */
+    json_t *runtime_data, *init_data_claims; /* of REST; owned; NULL: none */
 };
 
 struct verifier_answer {

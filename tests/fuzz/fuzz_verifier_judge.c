@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The bodies of /attest and /agent/enroll as a guest sends them. The first byte chooses: 0 sample, 1 tpm, else enrolment. */
+/* The bodies of /attest, /agent/enroll and /attestation as others send them. The first byte chooses: 0 sample, 1 tpm, 3 /attestation, else
+ * enrolment. */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,9 +18,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size == 0)
         return 0;
     struct verifier_request request = {
-        .kind = data[0] < 2 ? VERIFIER_EVIDENCE : VERIFIER_ENROL,
+        .kind = data[0] < 2    ? VERIFIER_EVIDENCE
+                : data[0] == 3 ? VERIFIER_REST
+                               : VERIFIER_ENROL,
         .nonce = "AAAA",
-        .device_tees = "tpm sampledevice",
+        .device_tees = "tpm sample sampledevice",
         .body = bytes_of(data + 1, size - 1),
     };
     snprintf(request.tee, sizeof request.tee, "%s", data[0] == 0 ? "sample" : "tpm");

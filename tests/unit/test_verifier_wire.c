@@ -39,9 +39,9 @@ static void test_requests(void **state)
     for (size_t len = 0; len < enrol.len; len++)
         assert_refused(verifier_request_decode(bytes_of(enrol.data, len), &got, &err), &err,
             ERR_FORMAT, "verifier request");
-    enrol.data[1] = 3;
+    enrol.data[1] = 4;
     assert_refused(
-        verifier_request_decode(buf_bytes(&enrol), &got, &err), &err, ERR_FORMAT, "kind 3");
+        verifier_request_decode(buf_bytes(&enrol), &got, &err), &err, ERR_FORMAT, "kind 4");
 }
 
 static void round_trip(enum verifier_kind kind, const struct verifier_answer *answer,
