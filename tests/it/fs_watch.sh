@@ -63,5 +63,22 @@ wait_for 60 "green without any reader" ready 200
 read_is second "another"
 sealed_unmount
 
+# -- brokers by name alone: it gets well by itself with them, too
+sed 's/^\[kbs\]$/[kbs:only]\nhost = only.example/' "$DIR/sealedfs.conf" >"$DIR/only.conf"
+for name in password second; do
+    printf '[file:%s]\npath = %s\nresource = kbs://only.example/team/secret/%s\n' "$name" "$name" "$name"
+done >"$DIR/files"
+{ cat "$DIR/only.conf"; printf '[mount:m]\npath = %s\n' "$MNT"; cat "$DIR/files"; } >"$DIR/named.conf"
+spawn sealedfs "$BIN/sealedfs" -f --config "$DIR/named.conf"
+wait_for 30 "the mount" mountpoint -q "$MNT"
+wait_for 60 "readiness with brokers by name alone" ready 200
+read_is password "correct horse"
+stop kbs
+open_fails second EHOSTUNREACH
+equal "red when that broker is away" 503 "$(status /readyz)"
+stack_kbs
+wait_for 60 "green without any reader" ready 200
+sealed_unmount
+
 conf_set "$DIR/sealedfs.conf" metrics listen "0.0.0.0:9"
 refused "not for other machines" "127.0.0.1:port" "$BIN/sealedfs" "$SOURCE" "$MNT" -f -o "config=$DIR/sealedfs.conf"
