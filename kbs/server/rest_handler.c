@@ -6,11 +6,12 @@
  *
  * Whoever asks chose what the evidence is bound to, so that only the one who asked knows whether it is fresh: the token says
  * "sealed.freshness":"unchecked", and this broker itself gives nothing for it. Evidence of a TPM needs an admitted agent here as well.
- * What changes state (/policy) is an administrator's.
+ * GET and POST /policy are the administrator's, as /kbs/v0/attestation-policy is, and need its ACL.
  */
 #include <stdio.h>
 
 #include "crypt/base/b64.h"
+#include "kbs/server/admin.h"
 #include "kbs/server/agent.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/session.h"
@@ -21,6 +22,7 @@
 #define FAILED        "Attestation error: the evidence was not accepted"
 #define CHALLENGE_MAX 65536
 #define REFUSED       403
+#define POLICY_PATH   "/kbs/v0/attestation-policy"
 
 static bool refuse(
     struct server *server, struct response *response, const char *summary, const json_t *findings)
@@ -124,9 +126,31 @@ static bool post_challenge(struct server *server, const struct request *request,
     return text ? buf_append_str(&response->body, text, err) : err_nomem(err);
 }
 
+/* The attestation policies under their names of this interface; the same text, the same checks, the same administrators. */
+static bool as_policy_request(struct server *server, const struct request *request,
+    struct response *response, struct err *err)
+{
+    struct request same = *request;
+    struct err cause = ERR_INIT;
+    if (!is_on(server, response))
+        return true;
+    if (!admin_check(server->admin, request->authorization, POLICY_PATH, server_now(server),
+            same.admin, &cause)) {
+        response_refuse(
+            response, "AdminAuthAccess", NULL, "Admin access denied: %s", cause.message);
+        response->cause = cause;
+        return true;
+    }
+    const struct route *route = route_find(request->method, POLICY_PATH);
+    return route ? route->handler(server, &same, response, err)
+                 : err_set(err, ERR_INTERNAL, "no route for attestation policies");
+}
+
 const struct route rest_routes[] = {
     {REQUEST_POST, "/attestation", AUTH_NONE, false, 0, post_attestation, ERROR_NAME, FAILED},
     {REQUEST_POST, "/challenge", AUTH_NONE, false, CHALLENGE_MAX, post_challenge, ERROR_NAME,
         "Attestation error: no challenge"},
+    {REQUEST_GET | REQUEST_POST, "/policy", AUTH_NONE, false, 0, as_policy_request,
+        "ParsePolicyError", "Policy error"},
     {0},
 };

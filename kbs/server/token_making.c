@@ -82,7 +82,7 @@ bool token_making_rest(struct server *server, const struct verifier_answer *answ
             .claims = device->claims,
             .runtime_data = device->runtime_data,
             .init_data_claims = device->init_data_claims};
-        if (!add_piece(ret_making, &piece, err))
+        if (!add_piece(server, ret_making, &piece, err))
             return false;
     }
     return true;

@@ -32,6 +32,8 @@ equal "a TPM with an admitted key" 2 "$(rest tpm "$DIR/state")"
 kbs agent revoke "$AGENT" >/dev/null
 case $(rest tpm "$DIR/state") in *"[id "*) pass "a revoked one is refused" ;; *) die "a revoked key: $(rest tpm "$DIR/state")" ;; esac
 
+equal "policies are the administrator's" "401 401" "$(curl -s -o /dev/null -w '%{http_code}' --cacert "$DIR/ca.pem" "$URL/policy") $(curl -s -o /dev/null -w '%{http_code}' --cacert "$DIR/ca.pem" -d '{"policy_id":"default_cpu","policy":""}' "$URL/policy")"
+
 printf 'x' | kbs put kbs:///a/b/c - >/dev/null
 printf 'allow **\n' >"$DIR/policy"
 kbs policy set "$DIR/policy" >/dev/null
