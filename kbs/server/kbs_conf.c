@@ -117,7 +117,10 @@ const struct conf_field kbs_conf_fields[] = {
     {"token", "trusted_certs", CONF_LIST, AT(token.trusted_certs),
         .help = "PEM files: authorities of attestation services elsewhere whose tokens are taken"},
     {"token", "trusted_jwks", CONF_LIST, AT(token.trusted_jwks),
-        .help = "JWK sets of such services: files"},
+        .help =
+            "JWK sets of such services: files, or URLs that are fetched again every ten minutes"},
+    {"token", "trusted_jwks_ca_file", CONF_PATH, AT(token.trusted_jwks_ca_file),
+        .help = "certificate authority of such URLs (PEM); default: the system's"},
     {"admin", "mode", CONF_CHOICE, AT(admin.mode), .choices = modes, .text_default = "deny",
         .help = "deny: no administrator; jwt: those with a signed token"},
     {"admin", "keys", CONF_LIST, AT(admin.keys),
@@ -291,6 +294,16 @@ static bool check_database(const struct kbs_conf *conf, struct err *err)
     return true;
 }
 
+static bool check_key_sets(const struct conf_list *sets, struct err *err)
+{
+    for (size_t i = 0; i < sets->count; i++)
+        if (sets->items[i][0] != '/' && strncmp(sets->items[i], "http", 4) != 0)
+            return err_set(err, ERR_CONFIG,
+                "[token] trusted_jwks: \"%s\" is neither an absolute path nor a URL",
+                sets->items[i]);
+    return true;
+}
+
 static bool check_store(const struct kbs_conf *conf, struct err *err)
 {
     if (!conf->store.kek && conf->store.kek_old.count > 0)
@@ -331,7 +344,7 @@ bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
            check_store(conf, err) && check_agents(conf, err) &&
            check_paths(&conf->admin.keys, "[admin] keys", err) &&
            check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
-           check_paths(&conf->token.trusted_jwks, "[token] trusted_jwks", err);
+           check_key_sets(&conf->token.trusted_jwks, err);
 }
 
 bool kbs_conf_load(const char *path, struct kbs_conf *ret_conf, struct err *err)

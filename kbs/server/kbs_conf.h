@@ -59,6 +59,7 @@ struct kbs_conf {
         char *previous;    /* public JWK of the key before, with "retired" */
         char *issuer;
         int64_t lifetime_ms;
+        char *trusted_jwks_ca_file;                   /* of trusted_jwks by URL */
         struct conf_list trusted_certs, trusted_jwks; /* of attestation services elsewhere */
     } token;
     struct {

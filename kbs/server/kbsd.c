@@ -19,6 +19,7 @@
 #include "kbs/server/agent_gate.h"
 #include "kbs/server/courier_process.h"
 #include "kbs/server/httpd.h"
+#include "kbs/server/jwks_source.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy_engine.h"
 #include "kbs/server/session.h"
@@ -216,6 +217,7 @@ static bool leave_calls(const struct kbs_conf *conf, struct err *err)
 static void server_done(struct server *server)
 {
     webhook_stop(server->webhook);
+    jwks_source_stop(server->jwks_source);
     courier_stop(server->courier);
     policy_engine_free(server->policy_engine);
     verifiers_stop(server->verifiers);
@@ -339,7 +341,10 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
         !policy_engine_new(&server.policy_engine, err) || !leave_files(conf, err) ||
         !verifiers_start(server.verifiers, err) || /* the first thread */
-        !courier_start(server.courier, err) || !webhook_start(server.courier, &server.webhook, err))
+        !courier_start(server.courier, err) ||
+        !webhook_start(server.courier, &server.webhook, err) ||
+        !jwks_source_start(
+            conf, server.courier, token_keys_trust(server.token_keys), &server.jwks_source, err))
         return false;
     targets_done(&credentials->targets); /* the tokens are the couriers' alone now */
     return serve(&server, credentials, take_fd(listen_fd), port_fd, port, err);

@@ -20,6 +20,7 @@ struct courier;       /* courier.h */
 struct policy_engine; /* policy_engine.h */
 struct verifiers;     /* verifier.h */
 struct webhook;       /* webhook.h */
+struct jwks_source;   /* jwks_source.h */
 struct sessions;      /* session.h */
 struct token_keys;    /* token_keys.h */
 
@@ -27,8 +28,9 @@ struct server {
     const struct kbs_conf *conf;
     struct store *store;
     struct admin *admin;
-    struct admission *admission; /* NULL: no list */
-    struct webhook *webhook;     /* NULL: nobody is told of agents that are shut out */
+    struct admission *admission;     /* NULL: no list */
+    struct webhook *webhook;         /* NULL: nobody is told of agents that are shut out */
+    struct jwks_source *jwks_source; /* NULL: no key set comes by URL */
     struct ear_signer signer;
     struct token_keys *token_keys; /* whose tokens are taken */
     struct sessions *sessions;

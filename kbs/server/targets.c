@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/targets.h"
 
+#include "kbs/server/jwks_source.h"
 #include "kbs/server/opa.h"
 #include "kbs/server/webhook.h"
 
@@ -61,10 +62,30 @@ static bool add_opa(const struct kbs_conf *conf, struct targets *targets, struct
     return true;
 }
 
+/* JWK sets by URL: each is a target of its own, asked for by its URL. */
+static bool add_key_sets(const struct kbs_conf *conf, struct targets *targets, struct err *err)
+{
+    const struct conf_list *words = &conf->token.trusted_jwks;
+    for (size_t i = 0; i < words->count; i++) {
+        if (!jwks_source_is_url(words->items[i]))
+            continue;
+        if (targets->count == COURIER_TARGETS_MAX)
+            return err_set(err, ERR_CONFIG, "[token] trusted_jwks: too many URLs");
+        targets->items[targets->count++] = (struct courier_target){.name = words->items[i],
+            .peer = "attestation service",
+            .url = words->items[i],
+            .ca_file = conf->token.trusted_jwks_ca_file,
+            .methods = COURIER_GET,
+            .exact = true};
+    }
+    return true;
+}
+
 bool targets_collect(const struct kbs_conf *conf, struct targets *ret_targets, struct err *err)
 {
     auto_targets targets = {0};
-    if (!add_webhook(conf, &targets, err) || !add_opa(conf, &targets, err))
+    if (!add_webhook(conf, &targets, err) || !add_opa(conf, &targets, err) ||
+        !add_key_sets(conf, &targets, err))
         return false;
     *ret_targets = targets;
     targets = (struct targets){0};

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/token_keys.h"
 
+#include "kbs/server/jwks_source.h"
+
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509.h>
@@ -103,7 +105,7 @@ static bool read_trusted(const struct kbs_conf *conf, struct token_keys *keys, s
     }
     for (size_t i = 0; i < sets->count; i++) {
         auto_buf text = BUF_INIT(TOKEN_TRUST_SET_MAX);
-        if (strncmp(sets->items[i], TOKEN_JWKS_SKIP, strlen(TOKEN_JWKS_SKIP)) == 0)
+        if (jwks_source_is_url(sets->items[i]))
             continue;
         if (!file_read(sets->items[i], TOKEN_TRUST_SET_MAX, &text, err) ||
             !token_trust_set_keys(keys->trust, buf_bytes(&text), sets->items[i], err))

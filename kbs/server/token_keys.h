@@ -15,8 +15,6 @@
 
 #define TOKEN_LEEWAY_S 60
 #define TOKEN_CERT_MAX 65536
-#define TOKEN_JWKS_SKIP \
-    "http" /* such words of trusted_jwks are URLs: fetched while the server runs */
 
 struct token_keys;
 enum token_origin { TOKEN_OWN, TOKEN_FOREIGN };

@@ -95,6 +95,11 @@ configure two "trusted_jwks = $DIR/etc/one.jwks"
 start two
 equal "the key of its header is in a set that is trusted" "the secret" "$(client get "$DIR/after" default/key/1 --bearer)"
 stop two
+configure two "trusted_jwks = $ONE/.well-known/jwks.json" "trusted_jwks_ca_file = $DIR/etc/tls.crt"
+start two
+by_url() { [ "$(client get "$DIR/after" default/key/1 --bearer)" = "the secret" ]; }
+wait_for 30 "a set by URL" by_url
+stop two
 stop one
 openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=authority -keyout "$DIR/etc/ca.key" -out "$DIR/etc/ca.pem" 2>/dev/null
 "$PYTHON" - "$DIR/etc/one-token.jwk" "$DIR/etc/ca.key" "$DIR/etc/ca.pem" "$DIR/etc/one-token.pem" <<'PY'
