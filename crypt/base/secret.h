@@ -4,7 +4,8 @@
  * page. The data pages come from memfd_secret(2) where the kernel has it (then they are
  * out of the kernel's own address space: what pins pages, such as a reply to /dev/fuse, fails with
  * EFAULT, see secret_bounce), else from locked anonymous memory. Either way: locked, out of core dumps,
- * absent in forked children, wiped before release. Size is capped at SECRET_SIZE_MAX.
+ * absent in forked children, wiped before release; a few wiped pages are kept for the next secrets
+ * (crypt/base/pages.h). Size is capped at SECRET_SIZE_MAX.
  *
  * Counted: secret_ref/secret_unref are atomic and may be called from any thread; the content is
  * written by one thread before the secret is shared and is constant afterwards.

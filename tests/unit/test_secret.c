@@ -138,6 +138,36 @@ static void write_before_canary(struct secret *secret)
     secret_unref(own);
 }
 
+/* One of many, which were mapped together and some of which are kept. */
+static struct secret *one_of_many(size_t size)
+{
+    struct secret *many[20];
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = own_secret(size);
+    for (size_t i = 0; i < ARRAY_LEN(many); i += 2)
+        secret_unref(many[i]);
+    return many[11];
+}
+
+static void write_past_one(struct secret *secret)
+{
+    (void)secret;
+    *(volatile uint8_t *)(secret_data(one_of_many(33)) + 33) = 1;
+}
+
+static void write_before_one(struct secret *secret)
+{
+    (void)secret;
+    *(volatile uint8_t *)(secret_data(one_of_many(4096)) - 1) = 1;
+}
+
+static void make_many(struct secret *secret)
+{
+    (void)secret;
+    for (int i = 0; i < 200; i++)
+        memset(secret_data(own_secret(4096)), 'x', 4096);
+}
+
 static void read_inherited(struct secret *secret)
 {
     (void)*(volatile const uint8_t *)secret_bytes(secret).data;
@@ -157,9 +187,65 @@ static void stray_access_kills(void **state)
     assert_int_equal(status_of(do_nothing, secret), 0);
     assert_int_not_equal(status_of(write_past_end, secret), 0);
     assert_int_not_equal(status_of(write_before_guarded, secret), 0);
+    assert_int_not_equal(status_of(write_past_one, secret), 0);
+    assert_int_not_equal(status_of(write_before_one, secret), 0);
     assert_int_not_equal(status_of(read_inherited, secret), 0);
     int status = status_of(write_before_canary, secret);
     assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+}
+
+/* Pages that the process keeps for its next secrets are as new, and nothing that a child has. */
+static void kept_pages_are_new(void **state)
+{
+    (void)state;
+    struct err err = ERR_INIT;
+    static struct secret *many[300];
+    for (int round = 0; round < 3; round++) {
+        for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+            size_t size = i % 2 ? 4096 : 100;
+            assert_done(secret_new(size, &many[i], &err), &err);
+            for (size_t k = 0; k < size; k++)
+                assert_int_equal(secret_data(many[i])[k], 0);
+            memset(secret_data(many[i]), 'x', size);
+        }
+        for (size_t i = 0; i < ARRAY_LEN(many); i++)
+            secret_unref(many[i]);
+    }
+    assert_int_equal(status_of(make_many, NULL), 0);
+}
+
+static void *churn(void *arg)
+{
+    struct err err = ERR_INIT;
+    struct secret *few[7] = {NULL};
+    for (size_t i = 0; i < 20000; i++) {
+        struct secret **one = &few[i % ARRAY_LEN(few)];
+        secret_unref(*one);
+        if (!secret_copy(bytes_of((const uint8_t *)&arg, sizeof arg), one, &err))
+            return NULL;
+        if (i % 3 == 0 && memcmp(secret_bytes(few[0]).data, &arg, sizeof arg) != 0)
+            return NULL;
+    }
+    for (size_t i = 0; i < ARRAY_LEN(few); i++)
+        secret_unref(few[i]);
+    return arg;
+}
+
+/* Nobody gets a page that somebody else has; and a child may be forked at any moment. */
+static void threads_share_none(void **state)
+{
+    pthread_t threads[4];
+    char marks[4];
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, churn, &marks[i]), 0);
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(status_of(make_many, NULL), 0);
+    for (size_t i = 0; i < ARRAY_LEN(threads); i++) {
+        void *done;
+        pthread_join(threads[i], &done);
+        assert_ptr_equal(done, &marks[i]);
+    }
 }
 
 /* The kernel's own words on the mapping that holds `address`: "dd" is out of dumps, "dc" out of
@@ -265,6 +351,8 @@ int main(void)
         cmocka_unit_test(copy_truncate_equal),
         cmocka_unit_test(random_differs),
         cmocka_unit_test(stray_access_kills),
+        cmocka_unit_test(kept_pages_are_new),
+        cmocka_unit_test(threads_share_none),
         cmocka_unit_test(kernel_agrees),
         cmocka_unit_test(descriptors_run_out),
         cmocka_unit_test(references_count_across_threads),
