@@ -44,6 +44,18 @@ static int check_search(fuse_req_t req, fuse_ino_t dir)
 
 /* -- names and attributes --------------------------------------------------------------------- */
 
+/* The kernel rounds it up to its next tick (4 ms with 250 of them): the open that a walk belongs to need not ask for the attributes that the
+ * walk has just brought. Whoever comes by another walk brings newer ones. */
+#define MOMENT_S 1e-6
+
+/* Of sealed files alone: what is open has the content of its open, so nothing in the attributes can change for who has it, and op_open
+ * looks at what they let in. Not where the kernel keeps pages, and goes by the size. */
+static double attributes_hold(const struct ops *ops, const struct pin *pin)
+{
+    bool direct = pin->is_sealed && settings_of(ops->conf.settings, pin)->cache != CACHE_PAGE;
+    return direct ? MOMENT_S : 0;
+}
+
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct ops *ops = ops_of(req);
@@ -62,6 +74,7 @@ void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
     }
     shown_stat(&ops->conf.shown, id, pin, &entry.attr);
     entry.ino = id;
+    entry.attr_timeout = attributes_hold(ops, pin);
     if (fuse_reply_entry(req, &entry) < 0)
         tree_forget(ops->conf.shown.tree, id, 1);
 }

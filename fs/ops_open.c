@@ -181,6 +181,13 @@ static void undo_open(struct ops *ops, fuse_ino_t node, uint64_t fh)
         (void)pagecache_closed(ops->conf.pagecache, node);
 }
 
+/* What the kernel was told of the file holds no more, and it must not wait for the end of the moment (attributes_hold) to ask again.
+ * Attributes alone, without pages: that waits for nobody, so it may be done by who serves a request. */
+static void attributes_over(struct ops *ops, fuse_ino_t node)
+{
+    (void)fuse_lowlevel_notify_inval_inode(ops->session, node, -1, 0);
+}
+
 /* Takes the passage. The answer's lease is NULL for a file that is not sealed. */
 static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *info,
     struct pin *pin, const struct park_answer *answer, struct asking asking)
@@ -194,6 +201,7 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
      */
     if (lease && lease->len > tree_told_size(ops->conf.shown.tree, node)) {
         tree_grown(ops->conf.shown.tree, node, length_of(lease));
+        attributes_over(ops, node);
         passage_drop(asking.passage);
         fuse_reply_err(req, ESTALE);
         return;
@@ -215,6 +223,9 @@ static void reply_open(fuse_req_t req, fuse_ino_t node, struct fuse_file_info *i
     bool page = take_pages(ops, node, pin, lease, &keep);
     info->keep_cache = keep;
     info->direct_io = lease && !page;
+    /* It had been told the most that there might be, or is sealed no more. */
+    if ((lease ? lease->len : 0) != tree_told_size(ops->conf.shown.tree, node))
+        attributes_over(ops, node);
     if (fuse_reply_open(req, info) < 0) /* the caller has gone */
         undo_open(ops, node, fh);
 }
