@@ -10,6 +10,7 @@ static const struct verifier *const verifiers[] = {
     &verifier_tpm,
     &verifier_snp,
     &verifier_tdx,
+    &verifier_az_snp,
     &verifier_az_tdx,
     &verifier_sample,
     &verifier_sampledevice,

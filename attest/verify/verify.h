@@ -77,6 +77,7 @@ extern const struct verifier verifier_tpm;
 extern const struct verifier verifier_tdx;
 extern const struct verifier verifier_sample;
 extern const struct verifier verifier_sampledevice;
+extern const struct verifier verifier_az_snp;
 extern const struct verifier verifier_az_tdx;
 extern const struct verifier verifier_snp;
 const struct verifier *verifier_find(const char *tee); /* NULL when there is none */

@@ -133,7 +133,7 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "ROLE=REGEX words, ^/kbs...$ on path and query; default: admin=^/kbs/.*$"},
     {"attestation", "tees", CONF_LIST, AT(attestation.tees), .text_default = "tpm",
         .help = "kinds of evidence to take, of guests and their devices: tpm snp tdx "
-                "az-tdx-vtpm, for tests sample sampledevice"},
+                "az-snp-vtpm az-tdx-vtpm, for tests sample sampledevice"},
     {"attestation", "session", CONF_DURATION, AT(attestation.session_ms), 5 * SECOND, HOUR,
         .text_default = "5m", .help = "how long a session lasts from /auth on"},
     {"attestation", "admit", CONF_CHOICE, AT(attestation.admit), .choices = admits,
@@ -251,7 +251,7 @@ static bool check_tls(const struct kbs_conf *conf, struct err *err)
 static bool check_tees(const struct kbs_conf *conf, struct err *err)
 {
     static const char *const known[] = {
-        "tpm", "snp", "tdx", "az-tdx-vtpm", "sample", "sampledevice"};
+        "tpm", "snp", "tdx", "az-snp-vtpm", "az-tdx-vtpm", "sample", "sampledevice"};
     const struct conf_list *tees = &conf->attestation.tees;
     if (tees->count == 0)
         return err_set(err, ERR_CONFIG, "[attestation] tees is empty; tpm is the usual value");
