@@ -29,6 +29,14 @@ sealedfs_conf_base
 sealedfs_conf secrets signer_files "$DIR/signers"
 # A thousand different secrets, and some that nobody has read.
 SIGNER=team python3 "$HERE/many.py" "$URL" "$DIR" "$SOURCE" 0 1000
+# The same secrets as files of a catalogue, without any string that is signed.
+mkdir "$DIR/catalogue"
+{
+    cat "$DIR/sealedfs.conf"
+    printf '[mount:catalogue]\npath = %s\n' "$DIR/catalogue"
+    for ((i = 0; i < 1000; i++)); do printf '[file:%d]\nmount = catalogue\npath = many%d\nresource = kbs:///team/many/%d\n' "$i" "$i" "$i"; done
+} >"$DIR/catalogue.conf"
+on_exit "umount -l $DIR/catalogue"
 for kind in direct page; do
     mkdir "$DIR/bare-$kind"
     spawn "bare_$kind" "$TESTBIN/bare_fuse" "$DIR/bare-$kind" "correct horse" "$kind"

@@ -76,7 +76,7 @@ for call in "tcp $TCP" "unix @$DIR" "run /bin/true" "trace $PID_attestd" "signal
     before=$(opener)
     # shellcheck disable=SC2086
     tries opener SIGSYS $call
-    touch "$SOURCE" # what the worker remembers of it holds no longer
+    touch "$SOURCE/password" # what the worker remembers of it holds no longer
     wait_for 20 "another opener" other_opener "$before"
 done
 
