@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "attest/verify/collateral_object.h"
 #include "attest/verify/raw_json.h"
 #include "attest/verify/x509_pem.h"
 #include "crypt/base/b64.h"
@@ -21,38 +22,6 @@ struct reader {
 };
 
 /* -- texts ------------------------------------------------------------------------------------------- */
-
-static int hex_digit(uint8_t c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c |= 0x20;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* "%0A" becomes a newline; a plus sign stays one, since it is a digit of base64. */
-static bool url_decode(struct bytes text, const char *what, struct buf *out, struct err *err)
-{
-    uint8_t *room;
-    size_t len = 0;
-    if (!buf_reserve(out, text.len, &room, err))
-        return false;
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t c = text.data[i];
-        if (c == '%') {
-            int high = i + 2 < text.len ? hex_digit(text.data[i + 1]) : -1;
-            int low = i + 2 < text.len ? hex_digit(text.data[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return err_set(
-                    err, ERR_FORMAT, WHAT ": %s: %% without two hex digits after it", what);
-            c = (uint8_t)(high << 4 | low);
-            i += 2;
-        }
-        room[len++] = c;
-    }
-    buf_commit(out, len);
-    return true;
-}
 
 /* The member as text; *ret_text stays empty when it is absent or null. */
 static bool get_text(
@@ -80,7 +49,7 @@ static bool get_chain(
     const json_t *certificates, const char *name, struct buf *out, struct err *err)
 {
     struct bytes text = BYTES_EMPTY;
-    return get_text(certificates, name, &text, err) && url_decode(text, name, out, err);
+    return get_text(certificates, name, &text, err) && collateral_unescape(text, name, out, err);
 }
 
 /* -- revocation lists ---------------------------------------------------------------------------------- */

@@ -263,9 +263,8 @@ bool x509_same_key(X509 *one, X509 *other)
            bytes_equal(bytes_of(a, sizeof a), bytes_of(b, sizeof b));
 }
 
-void x509_common_name(X509 *cert, char out[X509_NAME_SIZE])
+static void common_name(const X509_NAME *name, char out[X509_NAME_SIZE])
 {
-    const X509_NAME *name = X509_get_subject_name(cert);
     unsigned char *text = NULL;
     int at = X509_NAME_get_index_by_NID(name, NID_commonName, -1);
     bool only = at >= 0 && X509_NAME_get_index_by_NID(name, NID_commonName, at) < 0;
@@ -280,6 +279,21 @@ void x509_common_name(X509 *cert, char out[X509_NAME_SIZE])
     out[good ? len : 0] = '\0';
     OPENSSL_free(text);
     ERR_clear_error();
+}
+
+void x509_common_name(X509 *cert, char out[X509_NAME_SIZE])
+{
+    common_name(X509_get_subject_name(cert), out);
+}
+
+void x509_issuer_name(X509 *cert, char out[X509_NAME_SIZE])
+{
+    common_name(X509_get_issuer_name(cert), out);
+}
+
+void x509_crl_issuer_name(X509_CRL *crl, char out[X509_NAME_SIZE])
+{
+    common_name(X509_CRL_get_issuer(crl), out);
 }
 
 bool x509_extension(X509 *cert, const char *oid, struct bytes *ret_value)

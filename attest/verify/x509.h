@@ -68,6 +68,7 @@ bool x509_same_key(X509 *one, X509 *other);
 /* The subject's only common name, as UTF-8; "" when there is none, several, or one that does not fit or has control
  * characters. */
 void x509_common_name(X509 *cert, char out[X509_NAME_SIZE]);
+void x509_issuer_name(X509 *cert, char out[X509_NAME_SIZE]); /* the issuer's, alike */
 /* Value (the bytes inside extnValue's OCTET STRING) of the only extension with this dotted OID. False: none, or several. */
 bool x509_extension(X509 *cert, const char *oid, struct bytes *ret_value);
 
@@ -75,6 +76,7 @@ bool x509_extension(X509 *cert, const char *oid, struct bytes *ret_value);
 /* DER, or PEM when it begins so. ERR_FORMAT. */
 bool x509_crl_load(struct bytes data, const char *what, X509_CRL **ret_crl, struct err *err)
     MUST_CHECK;
+void x509_crl_issuer_name(X509_CRL *crl, char out[X509_NAME_SIZE]); /* as x509_common_name() */
 bool x509_crl_issued_by(X509_CRL *crl, X509 *issuer, enum x509_scheme scheme);
 enum x509_dates x509_crl_dates(X509_CRL *crl, int64_t now, int64_t *ret_date);
 /* Whether it lists the certificate's serial number; that the CRL is its issuer's is the caller's to see to. */

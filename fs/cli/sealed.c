@@ -60,6 +60,10 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_agent_add,
     &tool_kbs_explain,
     &tool_kbs_verify,
+    &tool_kbs_collateral_status,
+    &tool_kbs_collateral_fetch,
+    &tool_kbs_collateral_import,
+    &tool_kbs_collateral_delete,
     NULL,
 };
 

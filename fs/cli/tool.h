@@ -43,7 +43,8 @@ extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal
     tool_kbs_explain, tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history,
     tool_kbs_store_migrate, tool_kbs_store_copy;
 
-extern const struct cli_command tool_kbs_verify;
+extern const struct cli_command tool_kbs_verify, tool_kbs_collateral_status,
+    tool_kbs_collateral_fetch, tool_kbs_collateral_import, tool_kbs_collateral_delete;
 
 /* Instead of sandbox_harden, when the command is exec: it must not pass our own limits on. */
 bool tool_exec_prepare(struct err *err) MUST_CHECK;

@@ -7,6 +7,7 @@
 
 #include "crypt/base/log.h"
 #include "crypt/base/number.h"
+#include "kbs/server/collateral_url.h"
 
 #define SECOND 1000
 #define MINUTE (60 * SECOND)
@@ -26,6 +27,7 @@ static const char *const requires[] = {"affirming", "any", NULL};
 /* In the order of enum kbs_policy_engine. */
 static const char *const engines[] = {"embedded", "opa", NULL};
 static const char *const collaterals[] = {"required", "optional", NULL};
+static const char *const tcb_updates[] = {"early", "standard", NULL};
 static const char *const expireds[] = {"refuse", "report", NULL};
 /* In the order of enum log_level. */
 static const char *const levels[] = {"error", "warning", "notice", "info", "debug", NULL};
@@ -172,6 +174,27 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "file with a bearer token for Open Policy Agent"},
     {"policy", "opa_timeout", CONF_DURATION, AT(policy.opa_ms), 10, MINUTE, .text_default = "2s",
         .help = "one question to it; without an answer the guest is refused"},
+    {"collateral", "fetch", CONF_BOOL, AT(collateral.fetch), .text_default = "yes",
+        .help = "fetch what evidence needs and is not cached, when tees has snp, tdx or az-..."},
+    {"collateral", "directory", CONF_PATH, AT(collateral.directory),
+        .help =
+            "directory of certificates and CRLs of AMD and Intel, read into the cache at start"},
+    {"collateral", "pcs_file", CONF_PATH, AT(collateral.pcs_file),
+        .help = "file of Intel's PCS Client Tool, read into the cache at start"},
+    {"collateral", "amd_kds", CONF_TEXT, AT(collateral.amd_kds), .text_default = COLLATERAL_AMD_URL,
+        .help = "URL of AMD's Key Distribution Service"},
+    {"collateral", "intel_pcs", CONF_TEXT, AT(collateral.intel_pcs),
+        .text_default = COLLATERAL_INTEL_URL,
+        .help = "URL of Intel's Provisioning Certification Service, or of a PCCS"},
+    {"collateral", "intel_root_crl", CONF_TEXT, AT(collateral.intel_root_crl),
+        .help = "URL of the CRL of Intel's root; default: Intel's, or the PCCS of intel_pcs"},
+    {"collateral", "ca_file", CONF_PATH, AT(collateral.ca_file),
+        .help = "certificate authority of these URLs, PEM; default: the system's"},
+    {"collateral", "tcb_update_type", CONF_CHOICE, AT(collateral.tcb_update),
+        .choices = tcb_updates, .text_default = "early",
+        .help = "which of Intel's publications: early, else standard; or standard only"},
+    {"collateral", "refresh", CONF_DURATION, AT(collateral.refresh_ms), MINUTE, 30 * (int64_t)DAY,
+        .text_default = "1d", .help = "CRLs and TCB info are fetched anew after this time"},
     {"outbound", "proxy", CONF_TEXT, AT(outbound.proxy),
         .help = "http://HOST:PORT of a proxy for what the server asks over the network"},
     {"outbound", "no_proxy", CONF_LIST, AT(outbound.no_proxy),

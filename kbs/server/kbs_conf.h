@@ -18,6 +18,7 @@ enum kbs_admit { KBS_ADMIT_MANUAL, KBS_ADMIT_AUTO, KBS_ADMIT_LISTED };
 enum kbs_require { KBS_REQUIRE_AFFIRMING, KBS_REQUIRE_ANY };
 enum kbs_policy_engine { KBS_POLICY_EMBEDDED, KBS_POLICY_OPA };
 enum kbs_collateral { KBS_COLLATERAL_REQUIRED, KBS_COLLATERAL_OPTIONAL };
+enum kbs_tcb_update { KBS_TCB_EARLY, KBS_TCB_STANDARD };
 enum kbs_expired { KBS_EXPIRED_REFUSE, KBS_EXPIRED_REPORT };
 
 /* Paths and texts are NULL when absent and have no default. */
@@ -89,6 +90,15 @@ struct kbs_conf {
         char *opa_token;            /* file with a bearer token, or NULL */
         int64_t opa_ms;             /* for one question */
     } policy;
+    struct {
+        bool fetch;                 /* from vendors, what is not cached */
+        char *directory, *pcs_file; /* read into the cache at start */
+        char *amd_kds, *intel_pcs;  /* URLs */
+        char *intel_root_crl;       /* URL; NULL: where Intel has it, or the PCCS */
+        char *ca_file;              /* NULL: the system's certificates */
+        int tcb_update;             /* enum kbs_tcb_update */
+        int64_t refresh_ms;
+    } collateral;
     struct {
         char *proxy;               /* "http://host:port" for all that is asked over TCP */
         struct conf_list no_proxy; /* hosts, and domains with all below, that are asked directly */

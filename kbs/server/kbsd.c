@@ -14,6 +14,8 @@
 #include "crypt/base/log.h"
 #include "crypt/base/loop.h"
 #include "crypt/base/sandbox.h"
+#include "kbs/server/collateral_import.h"
+#include "kbs/server/collateral_source.h"
 #include "kbs/server/admin.h"
 #include "kbs/server/admission.h"
 #include "kbs/server/agent_gate.h"
@@ -218,6 +220,7 @@ static void server_done(struct server *server)
 {
     webhook_stop(server->webhook);
     jwks_source_stop(server->jwks_source);
+    collateral_source_free(server->collateral);
     courier_stop(server->courier);
     policy_engine_free(server->policy_engine);
     verifiers_stop(server->verifiers);
@@ -339,8 +342,10 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !sessions_new(credentials->token_key, &server.sessions, err) ||
         !verifiers_new(conf, &server.verifiers, err) ||
         !targets_open(conf, &credentials->targets, &server.courier, err) ||
-        !policy_engine_new(&server.policy_engine, err) || !leave_files(conf, err) ||
-        !verifiers_start(server.verifiers, err) || /* the first thread */
+        !policy_engine_new(&server.policy_engine, err) ||
+        !collateral_import(conf, server.store, err) ||
+        !collateral_source_new(conf, server.store, server.courier, &server.collateral, err) ||
+        !leave_files(conf, err) || !verifiers_start(server.verifiers, err) || /* the first thread */
         !courier_start(server.courier, err) ||
         !webhook_start(server.courier, &server.webhook, err) ||
         !jwks_source_start(
@@ -378,8 +383,8 @@ static bool check(
     AUTO(admission_free) struct admission *admission = NULL;
     if (!token_keys_new(conf, credentials->token_key, &keys, err) ||
         !read_admission(conf, &admission, err) || !admin_new(conf, &admin, err) ||
-        !verifiers_check(conf, err) || !targets_check(conf, &credentials->targets, err) ||
-        !check_policy(conf, err))
+        !verifiers_check(conf, err) || !collateral_import_check(conf, err) ||
+        !targets_check(conf, &credentials->targets, err) || !check_policy(conf, err))
         return false;
     puts(CONF_GOOD);
     return true;

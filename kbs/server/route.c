@@ -38,6 +38,7 @@ static const struct route *const tables[] = {
     agent_routes,
     agent_admin_routes,
     explain_routes,
+    collateral_routes,
     token_routes,
     rest_routes,
     health_routes,

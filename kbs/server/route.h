@@ -93,9 +93,10 @@ extern const struct route attest_routes[]; /* attest_handler.c: /auth, /attest *
 extern const struct route agent_routes[];  /* agent_handler.c: enrolment, and goodbye */
 extern const struct route
     agent_admin_routes[]; /* agent_admin.c; after agent_routes, whose paths it would take */
-extern const struct route explain_routes[]; /* explain.c */
-extern const struct route token_routes[];   /* token_handler.c: JWKS */
-extern const struct route rest_routes[];    /* rest_handler.c: attestation service alone */
+extern const struct route explain_routes[];    /* explain.c */
+extern const struct route collateral_routes[]; /* collateral_handler.c */
+extern const struct route token_routes[];      /* token_handler.c: JWKS */
+extern const struct route rest_routes[];       /* rest_handler.c: attestation service alone */
 
 /* NULL when nothing matches; looks at method and path only. */
 const struct route *route_find(enum request_method method, const char *path);

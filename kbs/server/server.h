@@ -14,15 +14,16 @@
 #include "kbs/server/route.h"
 #include "kbs/server/store.h"
 
-struct admin;         /* admin.h */
-struct admission;     /* admission.h */
-struct courier;       /* courier.h */
-struct policy_engine; /* policy_engine.h */
-struct verifiers;     /* verifier.h */
-struct webhook;       /* webhook.h */
-struct jwks_source;   /* jwks_source.h */
-struct sessions;      /* session.h */
-struct token_keys;    /* token_keys.h */
+struct admin;             /* admin.h */
+struct admission;         /* admission.h */
+struct collateral_source; /* collateral_source.h */
+struct courier;           /* courier.h */
+struct policy_engine;     /* policy_engine.h */
+struct verifiers;         /* verifier.h */
+struct webhook;           /* webhook.h */
+struct jwks_source;       /* jwks_source.h */
+struct sessions;          /* session.h */
+struct token_keys;        /* token_keys.h */
 
 struct server {
     const struct kbs_conf *conf;
@@ -34,10 +35,11 @@ struct server {
     struct ear_signer signer;
     struct token_keys *token_keys; /* whose tokens are taken */
     struct sessions *sessions;
-    struct verifiers *verifiers;         /* the sandboxed child processes */
-    struct courier *courier;             /* what asks others over the network */
-    struct policy_engine *policy_engine; /* its alarm and counters; NULL: none are kept */
-    int64_t (*clock)(void);              /* unix seconds; NULL: time(2) */
+    struct verifiers *verifiers;          /* the sandboxed child processes */
+    struct courier *courier;              /* what asks others over the network */
+    struct collateral_source *collateral; /* what evidence needs; NULL: nothing is to be had */
+    struct policy_engine *policy_engine;  /* its alarm and counters; NULL: none are kept */
+    int64_t (*clock)(void);               /* unix seconds; NULL: time(2) */
 };
 
 int64_t server_now(const struct server *server);

@@ -14,6 +14,7 @@ static const char *const space_names[STORE_SPACE_COUNT] = {
     [STORE_NONCE] = "nonce",
     [STORE_EXPLANATION] = "explanation",
     [STORE_BOOT] = "boot",
+    [STORE_COLLATERAL] = "collateral",
     [STORE_META] = "meta",
 };
 

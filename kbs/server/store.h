@@ -26,6 +26,7 @@ enum store_space {
     STORE_NONCE,       /* "nonce": used nonces with the answer they got */
     STORE_EXPLANATION, /* "explanation" */
     STORE_BOOT,        /* "boot": events of each agent's last good boot */
+    STORE_COLLATERAL,  /* "collateral": what vendors publish (collateral_cache.h) */
     STORE_META,        /* "meta": of the store itself, as check records of key-encryption keys */
     STORE_SPACE_COUNT
 };

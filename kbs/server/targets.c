@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "kbs/server/targets.h"
 
+#include "kbs/server/collateral_url.h"
 #include "kbs/server/jwks_source.h"
 #include "kbs/server/opa.h"
 #include "kbs/server/webhook.h"
@@ -62,6 +63,37 @@ static bool add_opa(const struct kbs_conf *conf, struct targets *targets, struct
     return true;
 }
 
+/* Only for a server that takes such evidence: another needs no courier for it. */
+static void add_collateral(const struct kbs_conf *conf, struct targets *targets)
+{
+    bool amd = false, intel = false, own_crl = conf->collateral.intel_root_crl != NULL;
+    for (size_t i = 0; i < conf->attestation.tees.count; i++) {
+        amd = amd || strstr(conf->attestation.tees.items[i], "snp");
+        intel = intel || strstr(conf->attestation.tees.items[i], "tdx");
+    }
+    own_crl = own_crl || strcmp(conf->collateral.intel_pcs, COLLATERAL_INTEL_URL) == 0;
+    const struct courier_target items[] = {{.name = COLLATERAL_AMD_TARGET,
+                                               .peer = "AMD KDS",
+                                               .url = amd ? conf->collateral.amd_kds : NULL},
+        {.name = COLLATERAL_INTEL_TARGET,
+            .peer = "Intel PCS or PCCS",
+            .url = intel ? conf->collateral.intel_pcs : NULL},
+        {.name = COLLATERAL_CRL_TARGET,
+            .peer = "Intel's root CRL",
+            .exact = true,
+            .url = !intel || !own_crl                ? NULL
+                   : conf->collateral.intel_root_crl ? conf->collateral.intel_root_crl
+                                                     : COLLATERAL_CRL_URL}};
+    for (size_t i = 0; conf->collateral.fetch && i < ARRAY_LEN(items); i++) {
+        if (!items[i].url)
+            continue;
+        struct courier_target *target = &targets->items[targets->count++];
+        *target = items[i];
+        target->methods = COURIER_GET;
+        target->ca_file = conf->collateral.ca_file;
+    }
+}
+
 /* JWK sets by URL: each is a target of its own, asked for by its URL. */
 static bool add_key_sets(const struct kbs_conf *conf, struct targets *targets, struct err *err)
 {
@@ -84,8 +116,10 @@ static bool add_key_sets(const struct kbs_conf *conf, struct targets *targets, s
 bool targets_collect(const struct kbs_conf *conf, struct targets *ret_targets, struct err *err)
 {
     auto_targets targets = {0};
-    if (!add_webhook(conf, &targets, err) || !add_opa(conf, &targets, err) ||
-        !add_key_sets(conf, &targets, err))
+    if (!add_webhook(conf, &targets, err) || !add_opa(conf, &targets, err))
+        return false;
+    add_collateral(conf, &targets);
+    if (!add_key_sets(conf, &targets, err))
         return false;
     *ret_targets = targets;
     targets = (struct targets){0};
