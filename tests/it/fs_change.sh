@@ -117,6 +117,7 @@ modes() { # ROUNDS ARGUMENT...
 modes 1500 "$SRC/f" "$MNT/f" "$DIR/bound/mode" || die "a mode that was changed a moment ago"
 modes 500 "$SRC/dir" "$MNT/dir/f" || die "a directory's mode that was changed a moment ago"
 pass "two thousand changes of modes: what is taken is gone at once, what is given comes"
+check "whom the kernel would have let in, the worker refused" grep -q "mode 640 of user 0 and group 0 does not let process" "$DIR/fs.log"
 # Who may by his groups or capabilities alone still may, though the kernel may have gone by another mode.
 chmod 640 "$SRC/f"
 chgrp daemon "$SRC/f"
