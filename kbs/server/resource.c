@@ -122,6 +122,26 @@ static bool check_agent(struct server *server, const json_t *claims, const char 
     return true;
 }
 
+/* The same for each device whose evidence is in the token. */
+static bool check_devices(
+    struct server *server, const struct ear *token, const char **ret_why, struct err *err)
+{
+    const char *name;
+    json_t *submod;
+    json_object_foreach(json_object_get(token->payload, "submods"), name, submod)
+    {
+        char agent[AGENT_ID_SIZE];
+        const json_t *claims = json_object_get(submod, "ear.veraison.annotated-evidence");
+        if (strcmp(name, "cpu0") == 0)
+            continue;
+        if (!check_agent(server, claims, token_tee(server, claims), agent, ret_why, err))
+            return false;
+        if (*ret_why)
+            return true;
+    }
+    return true;
+}
+
 /* What one GET gathers on its way. */
 struct release {
     struct kbs_uri uri;
@@ -296,7 +316,8 @@ static bool get_resource(struct server *server, const struct request *request,
     name_version(release.key, release.uri.version, release.name, sizeof release.name);
     /* Of a guest that another service attested nothing is known here; its token's life bounds what it gets. */
     if (release.origin == TOKEN_OWN &&
-        !check_agent(server, release.claims, release.tee, release.agent, &why, err))
+        (!check_agent(server, release.claims, release.tee, release.agent, &why, err) ||
+            (!why && !check_devices(server, &release.token, &why, err))))
         return false;
     if (why) {
         const struct explain_entry entry = entry_for(&release, "token", why, NULL);

@@ -158,19 +158,28 @@ class Guest:
         return {"kty": "EC", "crv": crv, "alg": "ECDH-ES+A256KW", "x": url64(numbers.x.to_bytes(width, "big")),
                 "y": url64(numbers.y.to_bytes(width, "big"))}
 
-    def report_data(self, nonce):
+    def report_data(self, nonce, additional=""):
+        """None: that of a device."""
         # RFC 8785 of these members: sorted names, no blanks; all of it is ASCII.
-        data = {"additional-evidence": "", "nonce": nonce, "tee-pubkey": self.tee_pubkey()}
+        data = {"nonce": nonce, "tee-pubkey": self.tee_pubkey()}
+        if additional is not None:
+            data["additional-evidence"] = additional
         return hashlib.sha384(json.dumps(data, sort_keys=True, separators=(",", ":")).encode()).digest()
 
-    def evidence(self, handle="0x81010002", damage=None, nonce=None, init_data=None):
+    def devices(self, names, handle, nonce):
+        report = self.report_data(nonce, None)
+        made = {name: self.tpm(report, handle, None) if name == "tpm" else {"svn": "2", "report_data": std64(report)} for name in names}
+        return json.dumps(made) if made else ""
+
+    def evidence(self, handle="0x81010002", damage=None, nonce=None, init_data=None, devices=()):
         nonce = nonce or self.nonce
-        report = self.report_data("stale" if damage == "report-data" else nonce)
-        primary = self.sample(report) if self.tee == "sample" else self.tpm(report, handle, damage)
+        additional = self.devices(devices, handle, "stale" if damage == "device" else nonce)
+        report = self.report_data("stale" if damage == "report-data" else nonce, "" if damage == "unvouched" else additional)
+        primary = self.sample(report) if self.tee in ("sample", "sampledevice") else self.tpm(report, handle, damage)
         self.body = {
             "init-data": {"format": "toml", "body": init_data} if init_data else None,
             "runtime-data": {"nonce": nonce, "tee-pubkey": self.tee_pubkey()},
-            "tee-evidence": {"primary_evidence": primary, "additional_evidence": "{}" if damage == "additional" else ""},
+            "tee-evidence": {"primary_evidence": primary, "additional_evidence": "{}" if damage == "additional" else additional},
         }
 
     @staticmethod
@@ -354,7 +363,8 @@ def run_auth(args):
 def run_evidence(args):
     guest = load(args)
     other = json.load(open(args.nonce_of, encoding="utf-8"))["nonce"] if args.nonce_of else None
-    guest.evidence(args.ak, args.damage, other, read_file(args.init_data).decode() if args.init_data else None)
+    guest.evidence(args.ak, args.damage, other, read_file(args.init_data).decode() if args.init_data else None,
+                   args.device)
     save(args, guest)
 
 
@@ -440,9 +450,10 @@ def main():
     sub.add_argument("--tee", default="sample")
     sub.add_argument("--version", default=VERSION)
     sub = command("evidence", run_evidence, "state")
-    sub.add_argument("--damage", choices=["signature", "pcrs", "selection", "software-key", "report-data", "additional"])
+    sub.add_argument("--damage", choices=["signature", "pcrs", "selection", "software-key", "report-data", "additional", "device", "unvouched"])
     sub.add_argument("--nonce-of", metavar="STATE", help="use the nonce of another session")
     sub.add_argument("--init-data", metavar="FILE")
+    sub.add_argument("--device", choices=["sampledevice", "sample", "tpm"], action="append", default=[], help="evidence beside the guest's own")
     sub = command("attest", run_attest, "state")
     sub.add_argument("--cookie", help="another cookie; empty: none")
     sub.add_argument("--print", action="store_true")
