@@ -218,13 +218,24 @@ static const struct json_field evidence_fields[] = {
     {"aa_eventlog", JSON_FIELD_ANY, offsetof(struct evidence, old_log)},
 };
 
-/* Members of other names are refused: with "cc_eventlog" misspelt on the way, evidence would seem to have
+/* Members that are not known here are ignored, as CoCo's verifier does: guests are newer than their broker. But a guest of CoCo's always
+ * sends "cc_eventlog", null when it has none. Without it, an unknown member may be it, misspelt on the way: evidence would seem to have
  * no log, and a policy that asks for the absence of an event would not know. */
+static bool has_lost_its_log(const json_t *json, const struct evidence *evidence)
+{
+    size_t known = 1 + (evidence->old_log != NULL);
+    return !json_object_get(json, "cc_eventlog") && json_object_size(json) > known;
+}
+
 static bool read_evidence(const json_t *json, struct evidence *evidence, struct err *err)
 {
-    if (!json_decode(json, evidence_fields, ARRAY_LEN(evidence_fields), false, "TDX evidence",
-            evidence, err))
+    if (!json_decode(
+            json, evidence_fields, ARRAY_LEN(evidence_fields), true, "TDX evidence", evidence, err))
         return false;
+    if (has_lost_its_log(json, evidence))
+        return err_set(err, ERR_FORMAT,
+            "TDX evidence: no \"cc_eventlog\" (null when there is none), but members that are not "
+            "known here");
     return !evidence->eventlog || json_is_null(evidence->eventlog) ||
            json_is_string(evidence->eventlog) ||
            err_set(err, ERR_FORMAT, "TDX evidence: \"cc_eventlog\" must be text or null");

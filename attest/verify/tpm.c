@@ -177,13 +177,18 @@ static bool read_log(struct check *check, struct err *err)
     return check_error(check->verdict, "tpm.event-log", "standard base64 of a TCG event log", err);
 }
 
-/* The quote carries the first 32 bytes of the report data, and nothing else; shorter report data
- * would bind less: refused. */
+/* The qualifying data is the report data's first 32 bytes, padded with zeros: all of it, and nothing else. Without any there is nothing
+ * that the quote could be fresh for. */
 static void check_nonce(struct check *check)
 {
+    uint8_t padded[NONCE_SIZE] = {0};
     struct bytes expected = bytes_slice(check->input->report_data, 0, NONCE_SIZE);
-    if (!check->input->unbound)
-        tpm_quote_nonce(&check->quote, expected.len == NONCE_SIZE ? expected : BYTES_EMPTY);
+    if (check->input->unbound)
+        return;
+    if (expected.len > 0)
+        memcpy(padded, expected.data, expected.len);
+    tpm_quote_nonce(
+        &check->quote, expected.len > 0 ? bytes_of(padded, sizeof padded) : BYTES_EMPTY);
 }
 
 static bool check_quote(struct check *check, struct err *err)

@@ -150,6 +150,40 @@ static void test_eventlog(void **state)
     assert_null(json_object_get(without.claims, "uefi_event_logs"));
 }
 
+/* A guest may be newer than its broker and send more; but not in the place of the log. */
+static void test_unknown_members(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *drop, *add;
+        bool good;
+    } cases[] = {
+        {NULL, "td_report", true},
+        {NULL, "aa_eventlog", true},
+        {"cc_eventlog", NULL, true},
+        {"cc_eventlog", "aa_eventlog", true},
+        {"cc_eventlog", "cc_eventlOg", false},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        auto_evidence_file file = {0};
+        auto_verdict verdict = {0};
+        tdx_file_good("v4", &file);
+        json_t *evidence = json_object_get(file.whole, "evidence");
+        json_object_set_new(evidence, "cc_eventlog", json_null());
+        if (cases[i].drop)
+            json_object_del(evidence, cases[i].drop);
+        if (cases[i].add)
+            json_object_set_new(evidence, cases[i].add, json_string("bG9n"));
+        verify(&file, &verdict);
+        if (cases[i].good) {
+            assert_claims(&verdict);
+            continue;
+        }
+        assert_int_equal(verdict.reason_count, 1);
+        assert_string_equal(verdict.reasons[0].check, "tdx.evidence");
+    }
+}
+
 /* -- what is missing ----------------------------------------------------------------------------------- */
 
 static void test_needs(void **state)
@@ -342,6 +376,7 @@ int main(void)
         cmocka_unit_test(test_claims_of_1_5),
         cmocka_unit_test(test_claims_of_other_kinds),
         cmocka_unit_test(test_eventlog),
+        cmocka_unit_test(test_unknown_members),
         cmocka_unit_test(test_needs),
         cmocka_unit_test(test_each_need),
         cmocka_unit_test(test_optional),

@@ -186,6 +186,48 @@ static void lie_nonce(struct tpm_fake *fake)
     fake->extra[31] ^= 1;
 }
 
+/* Report data of a length of its own is cut or padded with zeros, as in SNP and TDX; the qualifying data counts in full. */
+static void test_report_data_lengths(void **state)
+{
+    (void)state;
+    static const uint8_t none[48];
+    static const struct {
+        size_t asked, quoted; /* bytes of report_data, zeros after them */
+        bool good;
+    } cases[] = {
+        {48, 32, true},
+        {32, 32, true},
+        {16, 16, true},
+        {1, 1, true},
+        {16, 17, false},
+        {17, 16, false},
+        {33, 32, true},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct tpm_fake fake = good_fake();
+        auto_verdict verdict = {0};
+        memset(fake.extra + cases[i].quoted, 0, 32 - cases[i].quoted);
+        fake.extra[15] = cases[i].quoted > 15 ? 5 : 0;
+        fake.extra[16] = cases[i].quoted > 16 ? 6 : 0;
+        uint8_t asked[48];
+        memcpy(asked, report_data, sizeof asked);
+        asked[15] = 5;
+        asked[16] = 6;
+        verify_fake(&fake, bytes_of(asked, cases[i].asked), &verdict);
+        if (cases[i].good && verdict.reason_count > 0)
+            fail_msg("case %zu: %s got %s, expected %s", i, verdict.reasons[0].check,
+                verdict.reasons[0].got, verdict.reasons[0].expected);
+        if (!cases[i].good)
+            assert_refused_by(&verdict, "tpm.nonce");
+    }
+    /* Nothing is not the same as zeros. */
+    struct tpm_fake fake = good_fake();
+    auto_verdict verdict = {0};
+    memcpy(fake.extra, none, 32);
+    verify_fake(&fake, BYTES_EMPTY, &verdict);
+    assert_refused_by(&verdict, "tpm.nonce");
+}
+
 static void test_lies(void **state)
 {
     (void)state;
@@ -407,6 +449,7 @@ int main(void)
         cmocka_unit_test(test_event_log_that_is_none),
         cmocka_unit_test(test_real_quote),
         cmocka_unit_test(test_lies),
+        cmocka_unit_test(test_report_data_lengths),
         cmocka_unit_test(test_all_reasons),
         cmocka_unit_test(test_init_data_length),
         cmocka_unit_test(test_bad_files),
