@@ -48,7 +48,7 @@ bool agent_of_token(
     auto_ear ear = {0};
     enum token_origin origin;
     auto_buf spki = BUF_INIT(AGENT_SPKI_MAX);
-    bool admitted = false;
+    bool admitted = false, late = false;
     if (!authorization || strncasecmp(authorization, "Bearer ", strlen("Bearer ")) != 0)
         return err_set(err, ERR_CRYPTO, "no bearer token");
     const char *token = authorization + strlen("Bearer ");
@@ -63,7 +63,12 @@ bool agent_of_token(
         return err_set(err, ERR_FORMAT, "the token is of no agent");
     if (!agent_admitted(server, buf_bytes(&spki), &admitted, ret_id, err))
         return false;
-    return admitted || err_set(err, ERR_DENIED_POLICY, "the agent is not admitted");
+    if (!admitted)
+        return err_set(err, ERR_DENIED_POLICY, "the agent is not admitted");
+    /* Nobody has looked yet, perhaps; and who is late cannot leave in time. */
+    if (!agent_check_late(server, ret_id, &late, err))
+        return false;
+    return !late || err_set(err, ERR_DENIED_POLICY, "the agent did not attest when it was due");
 }
 
 /* -- looking --------------------------------------------------------------------------------------- */

@@ -12,7 +12,7 @@
 
 #include "crypt/base/b64.h"
 #include "kbs/server/admin.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/agent_gate.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/session.h"
 #include "kbs/server/token_making.h"
@@ -54,7 +54,8 @@ static bool check_keys(struct server *server, const struct verifier_answer *answ
     *ret_ok = true;
     for (size_t i = 0; *ret_ok && i < answer->device_count; i++) {
         auto_buf spki = BUF_INIT(VERIFIER_SPKI_MAX);
-        char agent[AGENT_ID_SIZE], summary[160];
+        char agent[AGENT_ID_SIZE], summary[192];
+        bool late = false;
         const struct verifier_device *piece = &answer->devices[i];
         const char *ak = json_member_text(piece->claims, "ak_public");
         if (!kbs_conf_tee_ok(server->conf, piece->tee) || (!ak && strcmp(piece->tee, "tpm") == 0))
@@ -64,7 +65,11 @@ static bool check_keys(struct server *server, const struct verifier_answer *answ
         if (!b64_decode(B64_STD, bytes_str(ak), "ak_public", &spki, err) ||
             !agent_admitted(server, buf_bytes(&spki), ret_ok, agent, err))
             return false;
-        snprintf(summary, sizeof summary, "the attestation key of agent %s is not admitted", agent);
+        snprintf(summary, sizeof summary, "the attestation key of agent %s is %s", agent,
+            *ret_ok ? "of a guest that did not attest when it was due" : "not admitted");
+        if (*ret_ok && !agent_check_late(server, agent, &late, err))
+            return false;
+        *ret_ok = *ret_ok && !late;
         if (!*ret_ok)
             return refuse(server, response, summary, NULL);
     }

@@ -5,7 +5,7 @@
 #include "attest/runtime.h"
 #include "crypt/base/b64.h"
 #include "crypt/jwe.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/attendance.h"
 #include "kbs/server/policy.h"
 
 #include <sys/stat.h>
@@ -38,6 +38,9 @@ static void ak_spki(struct buf *out)
     assert_done(jwk_spki(other_key, out, &err), &err);
 }
 
+/* NULL, or the TEE of a device whose evidence the next token holds beside the guest's own: it has the attestation key. */
+static const char *device;
+
 /* "Bearer " and a token for this status; the caller frees it. */
 static char *token(const struct jwk *signer, const char *tee, enum appraisal_status status)
 {
@@ -52,6 +55,7 @@ static char *token(const struct jwk *signer, const char *tee, enum appraisal_sta
     assert_done(json_build(&claims, &err, "{s:s,s:s,s:s,s:s}", "ak_public", ak, "pcr07", "aa",
                     "report_data", "00", "init_data", "00"),
         &err);
+    auto_json *device_claims = json_copy(claims);
     if (strcmp(tee, "tpm") != 0) /* sample evidence has no attestation key */
         json_object_del(claims, "ak_public");
     assert_done(runtime_tee_pubkey(tee_key, &pubkey, &err), &err);
@@ -65,12 +69,18 @@ static char *token(const struct jwk *signer, const char *tee, enum appraisal_sta
     appraisal.findings = json_array();
     const struct ear_signer ear = {
         .key = (struct jwk *)(uintptr_t)signer, .issuer = "test", .lifetime_s = 300};
-    const struct ear_piece piece = {.tee = tee,
-        .class_name = "cpu",
-        .claims = claims,
-        .runtime_data = runtime,
-        .appraisal = &appraisal};
-    const struct ear_input input = {.pieces = &piece, .count = 1, .issued_at = EAR_TEST_NOW};
+    const struct ear_piece pieces[] = {{.tee = tee,
+                                           .class_name = "cpu",
+                                           .claims = claims,
+                                           .runtime_data = runtime,
+                                           .appraisal = &appraisal},
+        {.tee = device,
+            .class_name = "cpu",
+            .claims = device_claims,
+            .runtime_data = runtime,
+            .appraisal = &appraisal}};
+    const struct ear_input input = {
+        .pieces = pieces, .count = device ? 2 : 1, .issued_at = EAR_TEST_NOW};
     assert_done(ear_issue(&ear, &input, &text, &err), &err);
     appraisal_done(&appraisal);
     char *header = malloc(strlen(text) + 8);
@@ -225,6 +235,39 @@ static void an_agent_must_be_admitted_now(void **state)
     get(good, 401, "PolicyDeny"); /* the same token, at once */
 }
 
+/* A token of a guest with a TPM as its device ends with that TPM's key, too. */
+static void the_key_of_a_device_must_be_admitted_now(void **state)
+{
+    (void)state;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    put();
+    device = "tpm";
+    auto_free char *bearer = token(kbs.server.signer.key, "sample", APPRAISAL_AFFIRMING);
+    device = NULL;
+    get(bearer, 200, "ciphertext");
+    assert_done(agent_set_state(&kbs.server, agent, AGENT_REVOKED, "ann", NULL, &err), &err);
+    get(bearer, 401, "PolicyDeny");
+}
+
+/* Nobody has looked yet whether it is late; that it says goodbye must not change the answer. */
+static void who_is_late_cannot_leave(void **state)
+{
+    (void)state;
+    int64_t next_s = 0;
+    auto_json *agent = enrol(AGENT_ADMITTED);
+    const char *id = json_member_text(agent, "id");
+    kbs.conf.agents.interval_ms = 60000;
+    kbs.conf.agents.grace_ms = 10000;
+    put();
+    auto_free char *bearer = token(kbs.server.signer.key, "tpm", APPRAISAL_AFFIRMING);
+    assert_done(attendance_attested(&kbs.server, id, APPRAISAL_AFFIRMING, &next_s, &err), &err);
+    get(bearer, 200, "ciphertext");
+    kbs.now += 100;
+    kbs_assert_answer(
+        kbs_ask(REQUEST_POST, "/kbs/v0/agent/leave", bearer, NULL), 401, "TokenVerifierError");
+    get(bearer, 401, "PolicyDeny");
+}
+
 static void a_tee_must_be_taken_now(void **state)
 {
     (void)state;
@@ -295,6 +338,8 @@ int main(void)
         TEST(the_policy_decides_on_status),
         TEST(a_broken_policy_denies),
         TEST(an_agent_must_be_admitted_now),
+        TEST(the_key_of_a_device_must_be_admitted_now),
+        TEST(who_is_late_cannot_leave),
         TEST(a_tee_must_be_taken_now),
         TEST(what_is_missing_is_an_internal_error_with_an_id),
         TEST(a_broken_store_is_no_denial),
