@@ -337,7 +337,8 @@ static bool take_failure(struct pack_reader *in, struct err *err)
     for (char *at = message; *at; at++)
         if ((unsigned char)*at < ' ' || *at == 0x7f)
             *at = '?';
-    return err_set(err, err_code_from_name(name), "%s", message);
+    enum err_code code = err_code_from_name(name);
+    return err_set(err, code != ERR_OK ? code : ERR_FORMAT, "%s", message); /* no cause: unlogged */
 }
 
 bool courier_answer_decode(

@@ -161,10 +161,11 @@ static bool refuse_unasked(const struct ear *ear, struct err *err)
 }
 
 static bool verify_previous(const struct token_keys *keys, struct bytes token, int64_t now,
-    struct ear *ret_ear, struct err *err)
+    bool *ret_ours, struct ear *ret_ear, struct err *err)
 {
     auto_ear ear = {0};
-    if (!ear_verify(token, keys->previous, now, &ear, err))
+    *ret_ours = ear_verify(token, keys->previous, now, &ear, err);
+    if (!*ret_ours)
         return false;
     int64_t issued = json_integer_value(json_object_get(ear.payload, "iat"));
     if (issued > keys->retired + TOKEN_LEEWAY_S)
@@ -187,10 +188,11 @@ static bool verify_foreign(
 }
 
 static bool verify_own(const struct token_keys *keys, struct bytes token, int64_t now,
-    struct ear *ret_ear, struct err *err)
+    bool *ret_ours, struct ear *ret_ear, struct err *err)
 {
     auto_ear ear = {0};
-    if (!ear_verify(token, keys->current, now, &ear, err) || !refuse_unasked(&ear, err))
+    *ret_ours = ear_verify(token, keys->current, now, &ear, err);
+    if (!*ret_ours || !refuse_unasked(&ear, err))
         return false;
     *ret_ear = ear;
     ear = (struct ear){0};
@@ -200,15 +202,21 @@ static bool verify_own(const struct token_keys *keys, struct bytes token, int64_
 bool token_keys_verify(struct token_keys *keys, struct bytes token, int64_t now,
     struct ear *ret_ear, enum token_origin *ret_origin, struct err *err)
 {
+    bool ours = false;
     *ret_origin = TOKEN_OWN;
-    if (verify_own(keys, token, now, ret_ear, err))
+    if (verify_own(keys, token, now, &ours, ret_ear, err))
         return true;
-    if (err->code == ERR_STALE) /* ours, and it is over */
+    if (ours || err->code == ERR_STALE) /* refused; or it is over */
         return false;
     struct err other = ERR_INIT;
-    if (previous_counts(keys, now) && verify_previous(keys, token, now, ret_ear, &other)) {
+    if (previous_counts(keys, now) && verify_previous(keys, token, now, &ours, ret_ear, &other)) {
         err_clear(err);
         return true;
+    }
+    /* What was refused as our own is not asked for once more as another's: our keys may be in the sets, too. */
+    if (ours) {
+        *err = other;
+        return false;
     }
     if (!token_trust_any(keys->trust))
         return false;

@@ -116,6 +116,12 @@ static void a_failure_keeps_its_cause(void **state)
     assert_false(courier_answer_decode(buf_bytes(&message), &got, &err));
     assert_int_equal(err.code, ERR_TIMEOUT);
     assert_string_equal(err.message, "too late?for us"); /* no line of its own in a log */
+    /* A courier taken over may name the lack of an error as the cause. */
+    buf_truncate(&message, 0);
+    cause.code = ERR_OK;
+    assert_done(courier_answer_encode(9, NULL, &cause, &message, &err), &err);
+    assert_false(courier_answer_decode(buf_bytes(&message), &got, &err));
+    assert_int_equal(err.code, ERR_FORMAT);
 }
 
 int main(void)

@@ -226,6 +226,26 @@ static void a_key_set_vouches_by_kid(void **state)
     refused(keys, strange, NOW, ERR_CRYPTO, "trusted_jwks");
 }
 
+/* A token of POST /attestation stays worthless here though an administrator lists this broker's own key among those he trusts. */
+static void our_own_refusal_is_final(void **state)
+{
+    (void)state;
+    auto_json *own = NULL, *key = NULL, *set = NULL;
+    assert_done(jwk_public_json(kbs.server.signer.key, "ES256", &own, &err), &err);
+    assert_done(jwk_public_json(foreign, "ES256", &key, &err), &err);
+    assert_done(json_build(&set, &err, "{s:[O, O]}", "keys", own, key), &err);
+    auto_free char *text = json_text(set);
+    AUTO(token_keys_free)
+    struct token_keys *keys = keys_with("trusted_jwks", write_file("set.json", bytes_str(text)));
+    auto_json *header = NULL;
+    assert_done(json_build(&header, &err, "{s:O}", "jwk", own), &err);
+    auto_free char *asked = token(kbs.server.signer.key, header, OURS, NOW);
+    auto_free char *unasked =
+        token(kbs.server.signer.key, header, OURS "\",\"sealed.freshness\":\"unchecked", NOW);
+    taken(keys, asked, NOW, TOKEN_OWN);
+    refused(keys, unasked, NOW, ERR_CRYPTO, "another relying party");
+}
+
 static void files_that_say_nothing_are_refused(void **state)
 {
     static const char *const settings[] = {
@@ -282,6 +302,7 @@ int main(void)
         TEST(a_certificate_of_a_trusted_authority_vouches),
         TEST(an_authority_that_is_not_trusted_does_not),
         TEST(a_key_set_vouches_by_kid),
+        TEST(our_own_refusal_is_final),
         TEST(files_that_say_nothing_are_refused),
         TEST(a_foreign_token_gets_what_the_policy_gives),
     };
