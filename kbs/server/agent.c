@@ -228,6 +228,19 @@ bool agent_put(struct server *server, const json_t *agent, struct err *err)
         server->store, STORE_AGENT, json_member_text(agent, "id"), bytes_str(text), err);
 }
 
+bool agent_note(
+    struct server *server, const char *id, const char *name, json_t *value, struct err *err)
+{
+    auto_json *agent = NULL;
+    if (!load(server, id, &agent, err))
+        return false;
+    if (!agent || json_equal(json_object_get(agent, name), value))
+        return true;
+    if (json_object_set(agent, name, value) != 0)
+        return err_nomem(err);
+    return agent_put(server, agent, err);
+}
+
 static bool set_text(json_t *agent, const char *name, const char *value, struct err *err)
 {
     if (!value) {

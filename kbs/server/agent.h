@@ -62,6 +62,10 @@ bool agent_set_state(struct server *server, json_t *agent, enum agent_state stat
 bool agent_gate(struct server *server, const char *id, enum agent_state state, const char *reason,
     bool *ret_gated, struct err *err) MUST_CHECK;
 bool agent_put(struct server *server, const json_t *agent, struct err *err) MUST_CHECK;
+/* Notes members of the record as it is now, not as the caller read it: an administrator may have revoked it meanwhile. What it says
+ * already is not written again. */
+bool agent_note(struct server *server, const char *id, const char *name, json_t *value,
+    struct err *err) MUST_CHECK;
 /* Lower-case hexadecimal, 8-4-4-4-12. */
 bool agent_uuid_ok(const char *uuid);
 /* Notes that this agent has the UUID. The same machine (EK) may come with another key; another one makes *ret_other the id of the agent

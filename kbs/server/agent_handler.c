@@ -262,14 +262,15 @@ static bool gate_both(struct server *server, const char *id, const char *other, 
 static bool note_uuid(struct server *server, json_t *agent, const char *uuid, struct err *err)
 {
     char other[AGENT_ID_SIZE];
+    const char *id = json_member_text(agent, "id");
     if (!uuid || agent_state_of(agent) == AGENT_REVOKED)
         return true;
-    if (json_object_set_new(agent, "uuid", json_string(uuid)) != 0)
+    auto_json *value = json_string(uuid);
+    if (!value)
         return err_nomem(err);
-    if (!agent_claim_uuid(server, agent, uuid, other, err))
-        return false;
-    return agent_put(server, agent, err) &&
-           (!other[0] || gate_both(server, json_member_text(agent, "id"), other, err));
+    return agent_claim_uuid(server, agent, uuid, other, err) &&
+           agent_note(server, id, "uuid", value, err) &&
+           (!other[0] || gate_both(server, id, other, err));
 }
 
 /* The state that a new agent begins with, and its tags when a rule admits it. */
@@ -300,8 +301,8 @@ static bool register_agent(struct server *server, const struct challenge *challe
         !agent_create(server, challenge->ak_spki, ek, state, &agent, err))
         return false;
     if (tags && !json_object_get(agent, "tags") &&
-        (json_object_set(agent, "tags", tags) != 0 || !agent_put(server, agent, err)))
-        return err->code != ERR_OK ? false : err_nomem(err);
+        !agent_note(server, json_member_text(agent, "id"), "tags", tags, err))
+        return false;
     if (!note_uuid(server, agent, uuid, err) ||
         !attendance_note(server, json_member_text(agent, "id"), "enrolled", NULL, NULL, err))
         return false;

@@ -90,6 +90,24 @@ static void test_enrolling_again(void **state)
     assert_false(is_admitted(SPKI_1, NULL));
 }
 
+/* A guest enrols again while an administrator revokes it: what the guest says of itself must not bring back the state of before. */
+static void test_noting_keeps_the_state(void **state)
+{
+    (void)state;
+    char id[AGENT_ID_SIZE];
+    auto_json *stale = create(SPKI_1, EK, AGENT_ADMITTED);
+    auto_json *uuid = json_string("6ba7b810-9dad-11d1-80b4-00c04fd430c8"), *now = NULL;
+    const char *name = json_member_text(stale, "id");
+    set_state(name, AGENT_REVOKED);
+    assert_done(agent_note(&kbs.server, name, "uuid", uuid, &err), &err);
+    assert_false(is_admitted(SPKI_1, id));
+    assert_done(agent_find(&kbs.server, name, &now, &err), &err);
+    assert_string_equal(json_member_text(now, "uuid"), json_string_value(uuid));
+    assert_done(agent_delete(&kbs.server, now, &err), &err);
+    assert_done(agent_note(&kbs.server, name, "uuid", uuid, &err), &err);
+    assert_false(finds(name)); /* nor bring back what was deleted */
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -204,6 +222,7 @@ int main(void)
         TEST(test_unknown),
         TEST(test_only_admitted_is_admitted),
         TEST(test_enrolling_again),
+        TEST(test_noting_keeps_the_state),
         TEST(test_names),
         TEST(test_records_that_lie),
         TEST(test_list_and_delete),
