@@ -324,9 +324,8 @@ static bool travel(struct trip *trip, struct err *err)
     bool early = trip->source->conf->collateral.tcb_update == KBS_TCB_EARLY;
     if (!find_url(trip->source, trip->name, early, &url))
         return err_set(err, ERR_NOTFOUND,
-            "%s is not cached, and no service is asked for it ([collateral] fetch, or: sealed kbs "
-            "collateral import)",
-            trip->name);
+            "not cached, and no service is asked for it ([collateral] fetch); give it with: sealed "
+            "kbs collateral import");
     trip->vendor = vendor_of(trip->source, url.target);
     if (!check_missing(trip, err))
         return false;
@@ -476,6 +475,8 @@ bool collateral_source_get(struct collateral_source *source, const char *name, i
         if (!collateral_cache_get(source->store, name, &record, err))
             return false;
         err_set(&why, ERR_STALE, "its service has nothing newer");
+        if (now > record.until)
+            note_missing(&trip, &why); /* or every request would ask for it again */
         have = true;
     }
     if (!have) {

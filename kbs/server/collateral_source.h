@@ -8,8 +8,8 @@
  *   expired; AMD's CRLs always, since their verifier refuses an expired one and would go without a missing one.
  * - One flight an object: who wants what is being fetched waits for that. At most COLLATERAL_FLIGHTS at a time.
  * - A service that answers 429 or 5xx, or not at all, is left alone for as long as it says (Retry-After), else for a time that doubles up to
- *   COLLATERAL_BACKOFF_MAX_MS; a short Retry-After is waited for within the request. That it has no such object is remembered for
- *   COLLATERAL_MISSING_MS.
+ *   COLLATERAL_BACKOFF_MAX_MS; a short Retry-After is waited for within the request. That it has no such object, or none that is still good, is remembered
+ *   for COLLATERAL_MISSING_MS.
  *
  * Thread-safe. Blocks until the deadline at most.
  */

@@ -31,6 +31,7 @@ sealed_unit(courier_wire kbs_server)
 sealed_fuzz(courier_answer kbs_server)
 sealed_it(kbs_server)
 sealed_it(kbs_store)
+sealed_unit(collateral_url kbs_server)
 sealed_it(kbs_collateral)
 sealed_it(kbs_replicas)
 
