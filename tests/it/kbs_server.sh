@@ -66,8 +66,8 @@ answers() { # WHAT STATUS TEXT
 equal "--check takes a good configuration" "the configuration is good" "$("$BIN/sealed-kbs" --config "$DIR/kbs.conf" --check)"
 sed "s|^listen.*|listen = 0.0.0.0:0|; /^tls_/d" "$DIR/kbs.conf" >"$DIR/bad.conf"
 refused "HTTP beyond loopback" "plain_http = yes" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
-sed "s|^key = .*|key = $DIR/etc/none.jwk|" "$DIR/kbs.conf" >"$DIR/bad.conf"
-refused "a missing token key" "sealed kbs init" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
+sed "s|^key = .*|key = $DIR/etc/none.jwk|; s|^state_dir = .*|state_dir = $DIR/etc|" "$DIR/kbs.conf" >"$DIR/bad.conf"
+refused "a token key that is missing where there is a state" "sealed kbs init" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 sed "s|P-384.pub.jwk|P-384.jwk|" "$DIR/kbs.conf" >"$DIR/bad.conf"
 refused "a private administrator's key" "public half" "$BIN/sealed-kbs" --config "$DIR/bad.conf" --check
 cp "$DIR/etc/token.jwk" "$DIR/etc/open.jwk" && chmod 644 "$DIR/etc/open.jwk"
