@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "crypt/base/b64.h"
+#include "crypt/base/clock.h"
 
 #define ROUTE      "/agent"
 #define ID_LEN     64 /* hex SHA-256 of the key's SubjectPublicKeyInfo */
@@ -18,7 +19,7 @@
 struct agent_args {
     struct broker_args broker;
     bool json;
-    const char *uuid;
+    const char *uuid, *until;
     struct cli_list tags;
 };
 
@@ -31,12 +32,16 @@ static const struct cli_option admit_options[] = {
     {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
     {"tag", 't', CLI_LIST, offsetof(struct agent_args, tags), "NAME=VALUE",
         "a tag of the agent; those that it had are replaced"},
+    {"until", 0, CLI_TEXT, offsetof(struct agent_args, until), "WHEN",
+        "the end of the admission: RFC 3339, or from now on such as 90d; default: none"},
     BROKER_OPTIONS,
 };
 static const struct cli_option add_options[] = {
     {"json", 0, CLI_FLAG, offsetof(struct agent_args, json), NULL, "print JSON"},
     {"uuid", 0, CLI_TEXT, offsetof(struct agent_args, uuid), "UUID", "of the machine"},
     {"tag", 't', CLI_LIST, offsetof(struct agent_args, tags), "NAME=VALUE", "a tag of the agent"},
+    {"until", 0, CLI_TEXT, offsetof(struct agent_args, until), "WHEN",
+        "the end of the admission: RFC 3339, or from now on such as 90d; default: none"},
     BROKER_OPTIONS,
 };
 
@@ -156,9 +161,11 @@ static bool change(const struct agent_args *args, const char *text, const char *
     auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
     auto_json *agent = NULL, *tags = NULL, *orders = NULL;
     auto_free char *body = NULL;
-    char id[ID_LEN + 1], path[ID_LEN + 32];
+    char id[ID_LEN + 1], path[ID_LEN + 32], until[CLOCK_TEXT_SIZE] = "";
     if (!check_id(text, id, err) || !make_tags(&args->tags, &tags, err) ||
-        (tags && !json_build(&orders, err, "{s:O}", "tags", tags)))
+        (args->until && !tool_end(args->until, "--until", until, err)) ||
+        ((tags || args->until) && !json_build(&orders, err, "{s:O*, s:s*}", "tags", tags, "until",
+                                      args->until ? until : NULL)))
         return false;
     body = orders ? json_text(orders) : strdup("");
     if (!body)
@@ -218,14 +225,16 @@ static bool run_add(const void *options, char **operands, int operand_count, str
     auto_broker *broker = NULL;
     auto_buf spki = BUF_INIT(PUBLIC_MAX);
     auto_json *body = NULL, *answer = NULL, *tags = NULL;
+    char until[CLOCK_TEXT_SIZE] = "";
     (void)operand_count;
-    if (!load_public(operands[0], &spki, err) || !make_tags(&args->tags, &tags, err))
+    if (!load_public(operands[0], &spki, err) || !make_tags(&args->tags, &tags, err) ||
+        (args->until && !tool_end(args->until, "--until", until, err)))
         return false;
     auto_free char *encoded = b64_encode(B64_STD, buf_bytes(&spki));
     if (!encoded)
         return err_nomem(err);
-    if (!json_build(&body, err, "{s:s, s:s*, s:O*}", "ak_public", encoded, "uuid", args->uuid,
-            "tags", tags) ||
+    if (!json_build(&body, err, "{s:s, s:s*, s:O*, s:s*}", "ak_public", encoded, "uuid", args->uuid,
+            "tags", tags, "until", args->until ? until : NULL) ||
         !broker_open(&args->broker, &broker, err) ||
         !broker_post_json(broker, ROUTE, body, &answer, err))
         return false;

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs reference-value set|get|list|delete: what a known-good guest measures (protocol.md D.4). */
+/* sealed kbs reference-value set|add|remove|get|list|delete: what a known-good guest measures (protocol.md D.4). */
 #include "fs/cli/broker.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "crypt/base/b64.h"
+#include "crypt/base/clock.h"
 #include "crypt/base/number.h"
-#include "kbs/uri.h"
+#include "crypt/jws.h"
 
 #define ROUTE        "/reference-value"
 #define NAME_MAX_LEN 767
+#define NAME_CHARS   "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@+=,~-"
 
 struct refvalue_args {
     struct broker_args broker;
-    bool json, single, integer;
+    bool json, single, integer, boolean;
+    const char *expires, *sign;
 };
 
 static const struct cli_option set_options[] = {
@@ -22,6 +25,32 @@ static const struct cli_option set_options[] = {
         "store the one VALUE itself, not a list of one"},
     {"integer", 0, CLI_FLAG, offsetof(struct refvalue_args, integer), NULL,
         "the values are integers"},
+    {"bool", 0, CLI_FLAG, offsetof(struct refvalue_args, boolean), NULL,
+        "the values are booleans, true or false"},
+    {"expires", 0, CLI_TEXT, offsetof(struct refvalue_args, expires), "WHEN",
+        "until when they hold: RFC 3339, or from now on such as 90d; default: 12 months"},
+    {"sign", 0, CLI_TEXT, offsetof(struct refvalue_args, sign), "FILE",
+        "the publisher's private key (JWK or PEM), which signs the message"},
+    BROKER_OPTIONS,
+};
+static const struct cli_option add_options[] = {
+    {"integer", 0, CLI_FLAG, offsetof(struct refvalue_args, integer), NULL,
+        "the values are integers"},
+    {"bool", 0, CLI_FLAG, offsetof(struct refvalue_args, boolean), NULL,
+        "the values are booleans, true or false"},
+    {"expires", 0, CLI_TEXT, offsetof(struct refvalue_args, expires), "WHEN",
+        "until when they hold: RFC 3339, or from now on such as 90d; default: 12 months"},
+    {"sign", 0, CLI_TEXT, offsetof(struct refvalue_args, sign), "FILE",
+        "the publisher's private key (JWK or PEM), which signs the message"},
+    BROKER_OPTIONS,
+};
+static const struct cli_option remove_options[] = {
+    {"integer", 0, CLI_FLAG, offsetof(struct refvalue_args, integer), NULL,
+        "the values are integers"},
+    {"bool", 0, CLI_FLAG, offsetof(struct refvalue_args, boolean), NULL,
+        "the values are booleans, true or false"},
+    {"sign", 0, CLI_TEXT, offsetof(struct refvalue_args, sign), "FILE",
+        "the publisher's private key (JWK or PEM), which signs the message"},
     BROKER_OPTIONS,
 };
 static const struct cli_option show_options[] = {
@@ -30,25 +59,17 @@ static const struct cli_option show_options[] = {
 };
 static const struct cli_option delete_options[] = {BROKER_OPTIONS};
 
-/* Names become paths of URLs and of files: segments as those of a resource, joined by '/'. */
+/* Names become paths of URLs, sent as they are; the broker says what else is wrong with one. */
 static bool check_name(const char *name, struct err *err)
 {
-    char segment[KBS_SEGMENT_MAX + 1];
-    if (strlen(name) > NAME_MAX_LEN)
-        return err_set(err, ERR_CONFIG, "the name of a reference value has at most %d characters",
-            NAME_MAX_LEN);
-    for (const char *at = name;; at++) {
-        size_t len = strcspn(at, "/");
-        snprintf(segment, sizeof segment, "%.*s", (int)(len < sizeof segment ? len : 0), at);
-        if (!kbs_segment_ok(segment))
-            return err_set(err, ERR_CONFIG,
-                "\"%.80s\" is no name of a reference value: letters, digits and \"_.-\", segments "
-                "joined by '/'",
-                name);
-        at += len;
-        if (*at == '\0')
-            return true;
-    }
+    size_t len = strlen(name);
+    bool good = len > 0 && len <= NAME_MAX_LEN && name[0] != '/' && name[len - 1] != '/' &&
+                strspn(name, NAME_CHARS) == len && !strstr(name, "/../") && !strstr(name, "/./") &&
+                strncmp(name, "../", 3) != 0 && strncmp(name, "./", 2) != 0;
+    return good || err_set(err, ERR_CONFIG,
+                       "\"%.80s\" is no name of a reference value: up to %d letters, digits and "
+                       "\"_.:/@+=,~-\", such as tpm_pcr07 or rvps:///images/guest:1.2",
+                       name, NAME_MAX_LEN);
 }
 
 /* A PCR of the SHA-256 bank is 64 hex digits; a slip of the hand here would refuse every guest without a word. */
@@ -64,50 +85,109 @@ static bool check_pcr(const char *name, const char *text, struct err *err)
         text, name);
 }
 
-static bool add_value(json_t *list, const char *text, bool integer, struct err *err)
+static bool make_value(
+    const struct refvalue_args *args, const char *text, json_t **ret_value, struct err *err)
 {
     int64_t number = 0;
-    if (integer && !number_int(text, &number))
+    bool yes = strcmp(text, "true") == 0;
+    if (args->integer && args->boolean)
+        return err_set(err, ERR_CONFIG, "--integer and --bool exclude each other");
+    if (args->integer && !number_int(text, &number))
         return err_set(err, ERR_CONFIG, "\"%.80s\" is no integer", text);
-    json_t *value = integer ? json_integer(number) : json_string(text);
-    if (!value)
-        return err_set(err, ERR_FORMAT, "a value is not UTF-8 text");
-    return json_array_append_new(list, value) == 0 || err_nomem(err);
+    if (args->boolean && !yes && strcmp(text, "false") != 0)
+        return err_set(err, ERR_CONFIG, "\"%.80s\" is neither true nor false", text);
+    *ret_value = args->integer   ? json_integer(number)
+                 : args->boolean ? json_boolean(yes)
+                                 : json_string(text);
+    return *ret_value || err_set(err, ERR_FORMAT, "a value is not UTF-8 text");
 }
 
-/* {"version":"0.1.0","type":"sample","payload":"<standard base64 of {NAME:VALUE}>"} */
-static bool sample_message(const char *name, json_t *value, json_t **ret_message, struct err *err)
+/* {"version":"0.1.0","type":"sample","payload":"<standard base64 of {NAME:VALUE}>",…} */
+static bool make_message(const struct refvalue_args *args, const char *operation, const char *name,
+    json_t *value, json_t **ret_message, struct err *err)
 {
-    auto_json *payload = NULL;
+    auto_json *payload = NULL, *message = NULL;
+    char expires[CLOCK_TEXT_SIZE];
     if (!json_build(&payload, err, "{s:O}", name, value))
         return false;
     auto_free char *text = json_text(payload);
     auto_free char *encoded = text ? b64_encode(B64_STD, bytes_str(text)) : NULL;
     if (!encoded)
         return err_nomem(err);
-    return json_build(ret_message, err, "{s:s,s:s,s:s}", "version", "0.1.0", "type", "sample",
-        "payload", encoded);
+    if ((args->expires && !tool_end(args->expires, "--expires", expires, err)) ||
+        !json_build(&message, err, "{s:s,s:s,s:s,s:s*,s:s*}", "version", "0.1.0", "type", "sample",
+            "payload", encoded, "operation", operation, "expires", args->expires ? expires : NULL))
+        return false;
+    if (args->sign && json_object_set_new(message, "iat", json_integer(clock_wall_s())) != 0)
+        return err_nomem(err);
+    *ret_message = take_ptr(message);
+    return true;
 }
 
-static bool run_set(const void *options, char **operands, int operand_count, struct err *err)
+static bool sign_message(const char *path, const json_t *message, char **ret_text, struct err *err)
 {
-    const struct refvalue_args *args = options;
+    auto_secret *file = NULL;
+    auto_jwk *key = NULL;
+    auto_free char *text = json_text(message);
+    if (!text)
+        return err_nomem(err);
+    if (!tool_read_secret(path, JWK_TEXT_MAX, &file, err) || !jwk_from_secret(file, &key, err))
+        return err_wrap(err, "--sign %s", path);
+    if (!jwk_is_private(key))
+        return err_set(err, ERR_CONFIG, "--sign %s: a public key cannot sign", path);
+    return jws_sign(key, NULL, bytes_str(text), ret_text, err);
+}
+
+static bool send_message(const struct refvalue_args *args, const json_t *message, struct err *err)
+{
     auto_broker *broker = NULL;
-    auto_json *list = NULL, *message = NULL, *answer = NULL;
+    auto_buf answer = BUF_INIT(BROKER_ANSWER_MAX);
+    auto_free char *text = NULL;
+    if (args->sign && !sign_message(args->sign, message, &text, err))
+        return false;
+    if (!text && !(text = json_text(message)))
+        return err_nomem(err);
+    return broker_open(&args->broker, &broker, err) &&
+           broker_call(broker, "POST", ROUTE, bytes_str(text), &answer, err);
+}
+
+/* NAME VALUE…; `operation` NULL: set. */
+static bool change(const struct refvalue_args *args, char **operands, int operand_count,
+    const char *operation, const char *done, struct err *err)
+{
+    auto_json *list = NULL, *message = NULL;
     if (args->single && operand_count != 2)
         return err_set(err, ERR_CONFIG, "--single takes one VALUE");
     if (!check_name(operands[0], err) || !json_build(&list, err, "[]"))
         return false;
-    for (int i = 1; i < operand_count; i++)
+    for (int i = 1; i < operand_count; i++) {
+        json_t *value = NULL;
         if (!check_pcr(operands[0], operands[i], err) ||
-            !add_value(list, operands[i], args->integer, err))
+            !make_value(args, operands[i], &value, err))
             return false;
+        if (json_array_append_new(list, value) != 0)
+            return err_nomem(err);
+    }
     json_t *value = args->single ? json_array_get(list, 0) : list;
-    return sample_message(operands[0], value, &message, err) &&
-           broker_open(&args->broker, &broker, err) &&
-           broker_post_json(broker, ROUTE, message, &answer, err) &&
-           tool_printf(err, "%s: %d value%s set\n", operands[0], operand_count - 1,
-               operand_count == 2 ? "" : "s");
+    return make_message(args, operation, operands[0], value, &message, err) &&
+           send_message(args, message, err) &&
+           tool_printf(err, "%s: %d value%s %s\n", operands[0], operand_count - 1,
+               operand_count == 2 ? "" : "s", done);
+}
+
+static bool run_set(const void *options, char **operands, int operand_count, struct err *err)
+{
+    return change(options, operands, operand_count, NULL, "set", err);
+}
+
+static bool run_add(const void *options, char **operands, int operand_count, struct err *err)
+{
+    return change(options, operands, operand_count, "add", "added", err);
+}
+
+static bool run_remove(const void *options, char **operands, int operand_count, struct err *err)
+{
+    return change(options, operands, operand_count, "remove", "removed", err);
 }
 
 /* Texts as they are, everything else as JSON. */
@@ -152,14 +232,41 @@ static bool run_get(const void *options, char **operands, int operand_count, str
     return args->json ? tool_print_json(value, err) : print_value("", value, err);
 }
 
+/* Who set a value and when, after it. */
+static bool print_one(const json_t *item, struct err *err)
+{
+    const json_t *value = json_object_get(item, "value");
+    const char *by = json_member_text(item, "by"), *set = json_member_text(item, "set");
+    const char *publisher = json_member_text(item, "publisher");
+    const char *until = json_member_text(item, "expiration");
+    bool expired = json_is_true(json_object_get(item, "expired"));
+    auto_free char *text =
+        json_is_string(value) ? strdup(json_string_value(value)) : json_text(value);
+    return tool_printf(err, "    %s  (%s %s%s%s%s%s%s%s)\n", text ? text : "?",
+        expired ? "EXPIRED" : "until", until ? until : "?", set ? ", set " : "", set ? set : "",
+        by ? " by " : "", by ? by : "", publisher ? ", signed by " : "",
+        publisher ? publisher : "");
+}
+
 static bool print_entry(const json_t *entry, struct err *err)
 {
     const char *name = json_member_text(entry, "name");
     const char *expiration = json_member_text(entry, "expiration");
+    const json_t *values = json_object_get(entry, "values");
     bool expired = json_is_true(json_object_get(entry, "expired"));
-    return tool_printf(err, "%s  (%s %s)\n", name ? name : "?", expired ? "EXPIRED" : "until",
-               expiration ? expiration : "?") &&
-           print_value("    ", json_object_get(entry, "value"), err);
+    size_t i;
+    const json_t *item;
+    if (!tool_printf(err, "%s  (%s %s)\n", name ? name : "?", expired ? "EXPIRED" : "until",
+            expiration ? expiration : "?"))
+        return false;
+    if (!values)
+        return print_value("    ", json_object_get(entry, "value"), err);
+    json_array_foreach(values, i, item)
+    {
+        if (!print_one(item, err))
+            return false;
+    }
+    return true;
 }
 
 static bool run_list(const void *options, char **operands, int operand_count, struct err *err)
@@ -202,12 +309,41 @@ const struct cli_command tool_kbs_refvalue_set = {
     .operands_max = 64,
     .summary = "say what a known-good guest measures, e.g. tpm_pcr07",
     .detail = "Any of the values is good. All that NAME held before is replaced; it holds for "
-              "twelve months. For TPM evidence: tpm_pcr00 to tpm_pcr23,\n"
+              "twelve months, or as --expires says. For TPM evidence: tpm_pcr00 to tpm_pcr23,\n"
               "in lower-case hex.",
     .options = set_options,
     .option_count = ARRAY_LEN(set_options),
     .args_size = sizeof(struct refvalue_args),
     .run = run_set,
+};
+
+const struct cli_command tool_kbs_refvalue_add = {
+    .name = "kbs reference-value add",
+    .operands = "NAME VALUE...",
+    .operands_min = 2,
+    .operands_max = 64,
+    .summary = "add values that are good as well",
+    .detail = "What NAME held before stays. Others may add and remove other values at the same "
+              "time: nobody's change is lost.",
+    .options = add_options,
+    .option_count = ARRAY_LEN(add_options),
+    .args_size = sizeof(struct refvalue_args),
+    .run = run_add,
+};
+
+const struct cli_command tool_kbs_refvalue_remove = {
+    .name = "kbs reference-value remove",
+    .operands = "NAME VALUE...",
+    .operands_min = 2,
+    .operands_max = 64,
+    .summary = "take values away that are good no longer",
+    .detail =
+        "The other values of NAME stay; when none is left, no guest is good. One that is not there "
+        "is an error.",
+    .options = remove_options,
+    .option_count = ARRAY_LEN(remove_options),
+    .args_size = sizeof(struct refvalue_args),
+    .run = run_remove,
 };
 
 const struct cli_command tool_kbs_refvalue_get = {

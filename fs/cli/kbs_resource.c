@@ -85,18 +85,12 @@ static bool whole_uri(const char *route, const char *text, char path[PATH_SIZE],
 /* RFC 3339, or a duration from now on; as the broker takes it. */
 static bool add_not_after(char path[PATH_SIZE], const char *text, struct err *err)
 {
-    int64_t at = 0, ms = 0;
     char when[CLOCK_TEXT_SIZE];
     size_t len = strlen(path);
     if (!text)
         return true;
-    if (number_duration(text, &ms) && ms >= 1000)
-        at = clock_wall_s() + ms / 1000;
-    else if (!clock_parse_rfc3339(bytes_str(text), "--not-after", &at, err))
-        return err_set(err, ERR_CONFIG,
-            "--not-after %.40s: neither a time, 2026-12-31T00:00:00Z, nor how long from now, 90d",
-            text);
-    clock_rfc3339(at, when);
+    if (!tool_end(text, "--not-after", when, err))
+        return false;
     snprintf(path + len, PATH_SIZE - len, "?not-after=%s", when);
     return true;
 }

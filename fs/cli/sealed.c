@@ -48,6 +48,8 @@ static const struct cli_command *const commands[] = {
     &tool_kbs_policy_delete,
     &tool_kbs_policy_test,
     &tool_kbs_refvalue_set,
+    &tool_kbs_refvalue_add,
+    &tool_kbs_refvalue_remove,
     &tool_kbs_refvalue_get,
     &tool_kbs_refvalue_list,
     &tool_kbs_refvalue_delete,

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "crypt/base/file.h"
+#include "crypt/base/number.h"
 #include "fs/control.h"
 
 static bool read_all(int fd, size_t max, struct buf *out, struct err *err)
@@ -84,6 +85,19 @@ bool tool_printf(struct err *err, const char *format, ...)
         disarm(text);
     return fputs(text, stdout) >= 0 ? flush_output(err)
                                     : err_set_errno(err, ERR_IO, "standard output");
+}
+
+bool tool_end(const char *text, const char *what, char ret_when[CLOCK_TEXT_SIZE], struct err *err)
+{
+    int64_t at = 0, ms = 0;
+    if (number_duration(text, &ms) && ms >= 1000)
+        at = clock_wall_s() + ms / 1000;
+    else if (!clock_parse_rfc3339(bytes_str(text), what, &at, err))
+        return err_set(err, ERR_CONFIG,
+            "%s %.40s: neither a time, 2026-12-31T00:00:00Z, nor how long from now, 90d", what,
+            text);
+    clock_rfc3339(at, ret_when);
+    return true;
 }
 
 /* A terminal, pipe or device is written to as it is; replacing or chmod'ing /dev/null would be a disaster. */

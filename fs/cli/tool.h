@@ -5,6 +5,7 @@
 
 #include "crypt/base/buf.h"
 #include "crypt/base/cli.h"
+#include "crypt/base/clock.h"
 #include "crypt/base/json.h"
 #include "crypt/base/secret.h"
 
@@ -26,6 +27,10 @@ bool tool_print_json(const json_t *json, struct err *err) MUST_CHECK;
 bool tool_print_members(const json_t *object, struct err *err) MUST_CHECK;
 bool tool_printf(struct err *err, const char *format, ...) PRINTF_LIKE(2, 3) MUST_CHECK;
 
+/* The end of something: RFC 3339, or a duration from now on, as RFC 3339. `what` is the option. */
+bool tool_end(const char *text, const char *what, char ret_when[CLOCK_TEXT_SIZE], struct err *err)
+    MUST_CHECK;
+
 /* The agent's socket: --socket, else $SEALED_SOCKET (a path, no secret), else the default. */
 const char *tool_socket(const char *option);
 /* Path as the agent sees it: absolute. malloc'd. */
@@ -37,11 +42,12 @@ extern const struct cli_command tool_seal_vault, tool_seal_envelope, tool_unseal
     tool_upgrade, tool_kbs_init, tool_kbs_renew, tool_kbs_put, tool_kbs_get, tool_kbs_list,
     tool_kbs_show, tool_kbs_delete, tool_kbs_policy_get, tool_kbs_policy_set, tool_kbs_policy_check,
     tool_kbs_policy_default, tool_kbs_policy_versions, tool_kbs_policy_restore,
-    tool_kbs_policy_delete, tool_kbs_policy_test, tool_kbs_refvalue_set, tool_kbs_refvalue_get,
-    tool_kbs_refvalue_list, tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show,
-    tool_kbs_agent_admit, tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add,
-    tool_kbs_explain, tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history,
-    tool_kbs_store_migrate, tool_kbs_store_copy;
+    tool_kbs_policy_delete, tool_kbs_policy_test, tool_kbs_refvalue_set, tool_kbs_refvalue_add,
+    tool_kbs_refvalue_remove, tool_kbs_refvalue_get, tool_kbs_refvalue_list,
+    tool_kbs_refvalue_delete, tool_kbs_agent_list, tool_kbs_agent_show, tool_kbs_agent_admit,
+    tool_kbs_agent_revoke, tool_kbs_agent_delete, tool_kbs_agent_add, tool_kbs_explain,
+    tool_kbs_token_key_roll, tool_kbs_store_rewrap, tool_kbs_agent_history, tool_kbs_store_migrate,
+    tool_kbs_store_copy;
 
 extern const struct cli_command tool_kbs_verify, tool_kbs_collateral_status,
     tool_kbs_collateral_fetch, tool_kbs_collateral_import, tool_kbs_collateral_delete;

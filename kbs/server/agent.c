@@ -20,6 +20,7 @@ static const char *const state_names[AGENT_STATE_COUNT] = {
     [AGENT_LATE] = "late",
     [AGENT_DUPLICATE] = "duplicate",
     [AGENT_REVOKED] = "revoked",
+    [AGENT_EXPIRED] = "expired",
 };
 
 const char *agent_state_name(enum agent_state state)
@@ -36,6 +37,21 @@ enum agent_state agent_state_of(const json_t *agent)
         if (strcmp(state_names[i], text) == 0)
             return (enum agent_state)i;
     return AGENT_REVOKED;
+}
+
+enum agent_state agent_state_at(const json_t *agent, int64_t now)
+{
+    const json_t *until = json_object_get(agent, "until");
+    enum agent_state state = agent_state_of(agent);
+    int64_t end = 0;
+    struct err ignored = ERR_INIT;
+    if (state != AGENT_ADMITTED || !until)
+        return state;
+    bool lasts =
+        json_is_string(until) &&
+        clock_parse_rfc3339(bytes_str(json_string_value(until)), "until", &end, &ignored) &&
+        now < end;
+    return lasts ? AGENT_ADMITTED : AGENT_EXPIRED;
 }
 
 static bool agent_id(struct bytes ak_spki, char ret_id[AGENT_ID_SIZE], struct err *err)
@@ -83,7 +99,7 @@ bool agent_admitted(struct server *server, struct bytes ak_spki, bool *ret_admit
     auto_json *agent = NULL;
     if (!agent_id(ak_spki, id, err) || !load(server, id, &agent, err))
         return false;
-    *ret_admitted = agent && agent_state_of(agent) == AGENT_ADMITTED;
+    *ret_admitted = agent && agent_state_at(agent, server_now(server)) == AGENT_ADMITTED;
     if (ret_id)
         memcpy(ret_id, id, sizeof id);
     return true;

@@ -5,7 +5,9 @@
  * "uuid" (of the machine), "tags" (an object of texts), "since", "reason" and "by" of the last change of state.
  * Only an admitted key's evidence is appraised, and a token stops working the moment its key is no longer admitted.
  *
- *     registered -> admitted -> failed | late | duplicate | revoked -> (an administrator admits) -> admitted
+ * An admission may end: "until" (RFC 3339) is written with it, and from that second on the state is expired, which nobody has to write.
+ *
+ *     registered -> admitted -> expired | failed | late | duplicate | revoked -> (an administrator admits) -> admitted
  *
  * The server itself gates: it writes failed (the appraisal is not affirming, where that is asked for), late (attendance.h) and duplicate (two
  * machines enrolled under one UUID: both are gated, since nobody can tell which is right). Whatever is written at the same time as an
@@ -43,10 +45,13 @@ enum agent_state {
     AGENT_LATE,
     AGENT_DUPLICATE,
     AGENT_REVOKED,
+    AGENT_EXPIRED, /* of agent_state_at() only */
     AGENT_STATE_COUNT
 };
 const char *agent_state_name(enum agent_state state);
 enum agent_state agent_state_of(const json_t *agent); /* what is no known state counts as revoked */
+/* The same, with the end of an admission looked at. An "until" that cannot be read has passed. */
+enum agent_state agent_state_at(const json_t *agent, int64_t now);
 
 /* A new agent, or the one that is there: enrolling again changes nothing (a revoked key stays revoked).
  * `ek_sha256`: hex, NULL for a key without EK certificate. *ret_agent is the record. */

@@ -6,7 +6,7 @@
  *     GET    /agent/NAME         one; NAME is an id, its first digits, or a UUID
  *     GET    /agent/NAME/history [{"time","what","by","ref"},…]
  *     POST   /agent              {"ak_public","uuid","tags"}: an administrator vouches for a key
- *     POST   /agent/NAME/admit   {"tags"} or nothing;   /agent/NAME/revoke
+ *     POST   /agent/NAME/admit   {"tags","until"} or nothing;   /agent/NAME/revoke
  *     DELETE /agent/NAME
  */
 #include <stdio.h>
@@ -38,8 +38,10 @@ bool agent_send_state(struct response *response, const json_t *agent, struct err
 
 void agent_audit(struct response *response, const char *who, const char *what, const json_t *agent)
 {
-    snprintf(response->audit, sizeof response->audit, "%s %s agent %s (now %s)", who, what,
-        json_member_text(agent, "id"), agent_state_name(agent_state_of(agent)));
+    const char *until = json_member_text(agent, "until");
+    snprintf(response->audit, sizeof response->audit, "%s %s agent %s (now %s%s%.32s)", who, what,
+        json_member_text(agent, "id"), agent_state_name(agent_state_of(agent)),
+        until ? " until " : "", until ? until : "");
 }
 
 bool agent_of_token(
@@ -166,9 +168,27 @@ static bool check_tags(const json_t *tags, struct err *err)
 }
 
 struct orders {
-    const char *ak_public, *uuid;
+    const char *ak_public, *uuid, *until;
     json_t *tags;
 };
+
+/* Each admission says its own end, and one without has none. */
+static bool set_end(json_t *agent, const char *until, int64_t now, struct err *err)
+{
+    int64_t end = 0;
+    if (!until) {
+        json_object_del(agent, "until");
+        return true;
+    }
+    if (!clock_parse_rfc3339(bytes_str(until), "until", &end, err))
+        return false;
+    if (end <= now)
+        return err_set(
+            err, ERR_FORMAT, "until: %.32s has passed; to shut an agent out now, revoke it", until);
+    char when[CLOCK_TEXT_SIZE];
+    clock_rfc3339(end, when);
+    return json_object_set_new(agent, "until", json_string(when)) == 0 || err_nomem(err);
+}
 
 static bool apply_orders(json_t *agent, const struct orders *orders, struct err *err)
 {
@@ -186,7 +206,8 @@ static bool apply_orders(json_t *agent, const struct orders *orders, struct err 
 static bool admit(struct server *server, json_t *agent, const char *by, const struct orders *orders,
     struct err *err)
 {
-    if (!apply_orders(agent, orders, err))
+    if (!apply_orders(agent, orders, err) ||
+        !set_end(agent, orders->until, server_now(server), err))
         return false;
     const char *uuid = json_member_text(agent, "uuid"), *id = json_member_text(agent, "id");
     return (!uuid || agent_assign_uuid(server, agent, uuid, err)) &&
@@ -203,6 +224,7 @@ static bool post_agent(struct server *server, const struct request *request,
         {"ak_public", JSON_FIELD_TEXT, offsetof(struct orders, ak_public), .required = true},
         {"uuid", JSON_FIELD_TEXT, offsetof(struct orders, uuid)},
         {"tags", JSON_FIELD_OBJECT, offsetof(struct orders, tags)},
+        {"until", JSON_FIELD_TEXT, offsetof(struct orders, until), .max = 40},
     };
     auto_json *json = NULL, *agent = NULL;
     auto_buf spki = BUF_INIT(AGENT_SPKI_MAX);
@@ -229,6 +251,7 @@ static bool decode_admission(
 {
     static const struct json_field fields[] = {
         {"tags", JSON_FIELD_OBJECT, offsetof(struct orders, tags)},
+        {"until", JSON_FIELD_TEXT, offsetof(struct orders, until), .max = 40},
     };
     return body.len == 0 ||
            (json_load_strict(body, BODY_MAX, "/agent/NAME/admit request", ret_json, err) &&

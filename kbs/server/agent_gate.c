@@ -62,7 +62,7 @@ bool agent_sweep_late(struct server *server, struct err *err)
         return false;
     json_array_foreach(agents, index, agent)
     {
-        if (agent_state_of(agent) == AGENT_ADMITTED &&
+        if (agent_state_at(agent, server_now(server)) == AGENT_ADMITTED &&
             !agent_check_late(server, json_member_text(agent, "id"), NULL, err))
             return false;
     }

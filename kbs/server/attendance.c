@@ -148,7 +148,7 @@ static bool is_late(const struct server *server, const json_t *attendance)
 const char *attendance_state(
     const struct server *server, const json_t *agent, const json_t *attendance)
 {
-    enum agent_state state = agent_state_of(agent);
+    enum agent_state state = agent_state_at(agent, server_now(server));
     int64_t due = number(attendance, "due");
     if (state != AGENT_ADMITTED || interval_s(server) == 0)
         return agent_state_name(state);

@@ -150,6 +150,7 @@ static bool check_agent(struct server *server, const struct session *session, co
     auto_buf spki = BUF_INIT(VERIFIER_SPKI_MAX);
     auto_json *agent = NULL;
     bool late = false;
+    char ended[64] = "";
     *ret_ok = false;
     ret_agent[0] = '\0';
     const char *ak = json_member_text(claims, "ak_public");
@@ -163,9 +164,12 @@ static bool check_agent(struct server *server, const struct session *session, co
         return false;
     if (!agent)
         return refuse_agent(server, session, ret_agent, NULL, NULL, response, err);
-    if (agent_state_of(agent) != AGENT_ADMITTED)
-        return refuse_agent(server, session, ret_agent, agent_state_name(agent_state_of(agent)),
-            json_member_text(agent, "reason"), response, err);
+    enum agent_state now = agent_state_at(agent, server_now(server));
+    if (now == AGENT_EXPIRED)
+        snprintf(ended, sizeof ended, "admitted until %.32s", json_member_text(agent, "until"));
+    if (now != AGENT_ADMITTED)
+        return refuse_agent(server, session, ret_agent, agent_state_name(now),
+            now == AGENT_EXPIRED ? ended : json_member_text(agent, "reason"), response, err);
     if (!agent_check_late(server, ret_agent, &late, err))
         return false;
     if (late)

@@ -159,6 +159,10 @@ const struct conf_field kbs_conf_fields[] = {
         .help = "processes that look at evidence"},
     {"attestation", "rest", CONF_BOOL, AT(attestation.rest), .text_default = "no",
         .help = "offer the REST interface of an attestation service, for other relying parties"},
+    {"reference_values", "publishers", CONF_LIST, AT(reference_values.publishers),
+        .help = "files of public keys (JWK or PEM) that sign reference values"},
+    {"reference_values", "require_signed", CONF_BOOL, AT(reference_values.require_signed),
+        .text_default = "no", .help = "take no reference values but those that one of them signed"},
     {"policy", "engine", CONF_CHOICE, AT(policy.engine), .choices = engines,
         .text_default = "embedded",
         .help = "embedded: the language of sealed-kbs(8); opa: Rego, in Open Policy Agent"},
@@ -349,6 +353,15 @@ static bool check_agents(const struct kbs_conf *conf, struct err *err)
     return true;
 }
 
+static bool check_publishers(const struct kbs_conf *conf, struct err *err)
+{
+    const struct conf_list *publishers = &conf->reference_values.publishers;
+    if (conf->reference_values.require_signed && publishers->count == 0)
+        return err_set(err, ERR_CONFIG,
+            "[reference_values] require_signed = yes without publishers: nobody could set any");
+    return check_paths(publishers, "[reference_values] publishers", err);
+}
+
 static bool check_opa(const struct kbs_conf *conf, struct err *err)
 {
     bool opa = conf->policy.engine == KBS_POLICY_OPA;
@@ -363,8 +376,8 @@ static bool check_opa(const struct kbs_conf *conf, struct err *err)
 
 bool kbs_conf_check(const struct kbs_conf *conf, struct err *err)
 {
-    return check_opa(conf, err) && check_tls(conf, err) && check_tees(conf, err) &&
-           check_store(conf, err) && check_agents(conf, err) &&
+    return check_opa(conf, err) && check_publishers(conf, err) && check_tls(conf, err) &&
+           check_tees(conf, err) && check_store(conf, err) && check_agents(conf, err) &&
            check_paths(&conf->admin.keys, "[admin] keys", err) &&
            check_paths(&conf->token.trusted_certs, "[token] trusted_certs", err) &&
            check_key_sets(&conf->token.trusted_jwks, err);

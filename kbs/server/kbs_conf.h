@@ -100,6 +100,10 @@ struct kbs_conf {
         int64_t refresh_ms;
     } collateral;
     struct {
+        struct conf_list publishers; /* public JWK or PEM files */
+        bool require_signed;
+    } reference_values;
+    struct {
         char *proxy;               /* "http://host:port" for all that is asked over TCP */
         struct conf_list no_proxy; /* hosts, and domains with all below, that are asked directly */
     } outbound;

@@ -24,6 +24,7 @@
 #include "kbs/server/jwks_source.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy_engine.h"
+#include "kbs/server/publisher.h"
 #include "kbs/server/session.h"
 #include "kbs/server/store_open.h"
 #include "kbs/server/targets.h"
@@ -229,6 +230,7 @@ static void server_done(struct server *server)
     admission_free(server->admission);
     store_free(server->store);
     admin_free(server->admin);
+    publishers_free(server->publishers);
 }
 
 /* -- while it serves --------------------------------------------------------------------------- */
@@ -335,7 +337,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         !read_admission(conf, &server.admission, err))
         return false;
     server.signer.x5c = token_keys_x5c(server.token_keys);
-    if (!admin_new(conf, &server.admin, err) || !httpd_bind(conf, &listen_fd, &port, err) ||
+    if (!admin_new(conf, &server.admin, err) || !publishers_new(conf, &server.publishers, err) ||
+        !httpd_bind(conf, &listen_fd, &port, err) ||
         !open_port_file(conf->server.port_file, &port_fd, err) || !make_state_dir(conf, err) ||
         !sandbox_become_user(conf->server.user, NULL, err) || /* what root was needed for is open */
         !sandbox_keep_caps(0, err) || !open_store(&server, &credentials->store, err) ||
@@ -379,12 +382,14 @@ static bool check(
     const struct kbs_conf *conf, const struct credentials *credentials, struct err *err)
 {
     AUTO(admin_free) struct admin *admin = NULL;
+    AUTO(publishers_free) struct publishers *publishers = NULL;
     AUTO(token_keys_free) struct token_keys *keys = NULL;
     AUTO(admission_free) struct admission *admission = NULL;
     if (!token_keys_new(conf, credentials->token_key, &keys, err) ||
         !read_admission(conf, &admission, err) || !admin_new(conf, &admin, err) ||
-        !verifiers_check(conf, err) || !collateral_import_check(conf, err) ||
-        !targets_check(conf, &credentials->targets, err) || !check_policy(conf, err))
+        !publishers_new(conf, &publishers, err) || !verifiers_check(conf, err) ||
+        !collateral_import_check(conf, err) || !targets_check(conf, &credentials->targets, err) ||
+        !check_policy(conf, err))
         return false;
     puts(CONF_GOOD);
     return true;

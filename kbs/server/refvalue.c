@@ -5,216 +5,225 @@
 
 #include "crypt/base/b64.h"
 #include "crypt/base/clock.h"
+#include "crypt/hash.h"
 
-#define MESSAGE_MAX  STORE_VALUE_MAX
-#define VERSION      "0.1.0"
-#define NAMESPACE_OK "letters, digits and \"_.-\", segments joined by '/'"
+#define VERSION  "0.1.0"
+#define ID_BYTES 16
 
-struct message {
-    const char *version, *type, *payload;
-};
-
-static const struct json_field message_fields[] = {
-    {"version", JSON_FIELD_TEXT, offsetof(struct message, version), .max = 32},
-    {"type", JSON_FIELD_TEXT, offsetof(struct message, type), .max = 32, .required = true},
-    {"payload", JSON_FIELD_TEXT, offsetof(struct message, payload), .required = true},
-};
-
-static bool check_head(const struct message *message, struct err *err)
+static bool part_prefix(const char *name, char out[STORE_KEY_MAX + 1], struct err *err)
 {
-    if (strcmp(message->version, VERSION) != 0)
-        return err_set(err, ERR_FORMAT,
-            "reference value message of version \"%s\"; this server takes " VERSION,
-            message->version);
-    if (strcmp(message->type, "swid") == 0 || strcmp(message->type, "corim") == 0)
-        return err_set(err, ERR_FORMAT,
-            "reference values of type %s are not taken by this server; send type \"sample\" "
-            "({\"NAME\":VALUE,…})",
-            message->type);
-    if (strcmp(message->type, "sample") != 0)
-        return err_set(err, ERR_FORMAT,
-            "unknown type \"%s\" of reference values; this server takes \"sample\"", message->type);
+    char hash[REFVALUE_HASH_SIZE];
+    if (!refvalue_name_hash(name, hash, err))
+        return false;
+    snprintf(out, STORE_KEY_MAX + 1, REFVALUE_PARTS "%s/", hash);
     return true;
 }
 
-static bool check_values(const json_t *values, struct err *err)
+static bool part_key(
+    const char *name, const json_t *value, char out[STORE_KEY_MAX + 1], struct err *err)
 {
-    const char *name;
-    json_t *value;
-    if (!json_is_object(values) || json_object_size(values) == 0)
-        return err_set(err, ERR_FORMAT, "reference value payload: not {\"NAME\":VALUE,…}");
-    if (json_object_size(values) > REFVALUE_NAMES_MAX)
-        return err_set(err, ERR_FORMAT, "reference value payload: %zu names; at most %d at a time",
-            json_object_size(values), REFVALUE_NAMES_MAX);
-    json_object_foreach((json_t *)(uintptr_t)values, name, value)
+    char hash[REFVALUE_HASH_SIZE];
+    if (!part_prefix(name, out, err) || !refvalue_value_hash(value, hash, err))
+        return false;
+    size_t len = strlen(out);
+    snprintf(out + len, STORE_KEY_MAX + 1 - len, "%s", hash);
+    return true;
+}
+
+/* Random, so that a record that is set again is another one, and nothing removed from the old one is missing in it. */
+bool refvalue_record(const char *name, json_t *value, int64_t expires,
+    const struct refvalue_setter *setter, char **ret_text, struct err *err)
+{
+    char expiration[CLOCK_TEXT_SIZE], when[CLOCK_TEXT_SIZE], id[2 * ID_BYTES + 1];
+    uint8_t random[ID_BYTES];
+    auto_json *json = NULL;
+    if (expires == 0)
+        expires = setter->now + REFVALUE_LIFETIME_S;
+    if (expires <= setter->now)
+        return err_set(err, ERR_FORMAT, "it would have expired already; give a time to come");
+    clock_rfc3339(expires, expiration);
+    clock_rfc3339(setter->now, when);
+    if (!hash_random(random, sizeof random, err))
+        return false;
+    hex_encode(bytes_of(random, sizeof random), id);
+    if (!json_build(&json, err, "{s:s,s:s,s:s,s:O,s:s*,s:s,s:s*,s:s}", "version", VERSION, "name",
+            name, "expiration", expiration, "value", value, "by", setter->by, "set", when,
+            "publisher", setter->publisher, "id", id))
+        return false;
+    *ret_text = json_text(json);
+    return *ret_text || err_nomem(err);
+}
+
+/* What was added to an earlier list, and removed from it. */
+static bool drop_parts(
+    struct store *store, const json_t *keys, const char *name, size_t *count, struct err *err)
+{
+    char prefix[STORE_KEY_MAX + 1];
+    size_t index;
+    const json_t *key;
+    if (!part_prefix(name, prefix, err))
+        return false;
+    json_array_foreach(keys, index, key)
     {
-        if (!store_key_ok(name))
-            return err_set(err, ERR_FORMAT,
-                "reference value name \"%.80s\": " NAMESPACE_OK " are taken", name);
-        if (json_is_null(value))
-            return err_set(
-                err, ERR_FORMAT, "reference value \"%s\" is null; delete it instead", name);
+        struct err cause = ERR_INIT;
+        if (strncmp(json_string_value(key), prefix, strlen(prefix)) != 0)
+            continue;
+        if (store_delete(store, STORE_REFERENCE, json_string_value(key), &cause)) {
+            ++*count;
+        } else if (cause.code != ERR_NOTFOUND) {
+            *err = cause;
+            return false;
+        }
     }
     return true;
 }
 
-bool refvalue_decode(struct bytes message, json_t **ret_values, struct err *err)
+static bool set_one(struct store *store, const char *name, json_t *value,
+    const struct refvalue_change *change, const struct refvalue_setter *setter, const json_t *keys,
+    struct err *err)
 {
+    char key[STORE_KEY_MAX + 1];
+    auto_free char *text = NULL;
+    size_t dropped = 0;
+    return refvalue_key(name, key, err) &&
+           refvalue_record(name, value, change->expires, setter, &text, err) &&
+           store_put(store, STORE_REFERENCE, key, bytes_str(text), err) &&
+           drop_parts(store, keys, name, &dropped, err);
+}
+
+static bool holds(const json_t *value, const json_t *item)
+{
+    size_t index;
+    const json_t *entry;
+    if (!json_is_array(value))
+        return json_equal(value, item);
+    json_array_foreach(value, index, entry)
+    {
+        if (json_equal(entry, item))
+            return true;
+    }
+    return false;
+}
+
+static bool hide(struct store *store, const char *name, json_t *item, const char *of,
+    const char *expiration, const struct refvalue_setter *setter, struct err *err)
+{
+    char key[STORE_KEY_MAX + 1], when[CLOCK_TEXT_SIZE];
     auto_json *json = NULL;
-    auto_json *values = NULL;
-    auto_buf payload = BUF_INIT(MESSAGE_MAX);
-    struct message head = {.version = VERSION};
-    if (!json_load_strict(message, MESSAGE_MAX, "reference value message", &json, err) ||
-        !json_decode(json, message_fields, ARRAY_LEN(message_fields), true,
-            "reference value message", &head, err) ||
-        !check_head(&head, err) ||
-        !b64_decode(B64_STD, bytes_str(head.payload), "reference value payload", &payload, err) ||
-        !json_load_strict(
-            buf_bytes(&payload), MESSAGE_MAX, "reference value payload", &values, err) ||
-        !check_values(values, err))
+    clock_rfc3339(setter->now, when);
+    if (!part_key(name, item, key, err) ||
+        !json_build(&json, err, "{s:s,s:s,s:s,s:O,s:s*,s:s,s:s*,s:b,s:s}", "version", VERSION,
+            "name", name, "expiration", expiration, "value", item, "by", setter->by, "set", when,
+            "publisher", setter->publisher, "removed", true, "of", of))
         return false;
-    *ret_values = take_ptr(values);
+    auto_free char *text = json_text(json);
+    return text ? store_put(store, STORE_REFERENCE, key, bytes_str(text), err) : err_nomem(err);
+}
+
+static bool refuse_absent(const json_t *item, struct err *err)
+{
+    auto_free char *shown = json_text(item);
+    return err_set(err, ERR_NOTFOUND, "it has no value %.80s", shown ? shown : "?");
+}
+
+/* Loads what may be absent: *ret_json is NULL then. */
+static bool load_if(struct store *store, const char *key, json_t **ret_json,
+    struct refvalue_stored *ret_stored, char *ret_hash, struct err *err)
+{
+    struct err cause = ERR_INIT;
+    *ret_json = NULL;
+    if (refvalue_load(store, key, ret_json, ret_stored, ret_hash, &cause) ||
+        cause.code == ERR_NOTFOUND)
+        return true;
+    *err = cause;
+    return false;
+}
+
+static bool remove_one(struct store *store, const char *name, json_t *item,
+    const struct refvalue_setter *setter, struct err *err)
+{
+    char set_key[STORE_KEY_MAX + 1], key[STORE_KEY_MAX + 1], of[REFVALUE_HASH_SIZE];
+    auto_json *set_json = NULL, *part_json = NULL;
+    struct refvalue_stored set = {0}, part = {0};
+    struct err cause = ERR_INIT;
+    if (!refvalue_key(name, set_key, err) || !part_key(name, item, key, err) ||
+        !load_if(store, set_key, &set_json, &set, of, err) ||
+        !load_if(store, key, &part_json, &part, NULL, err))
+        return false;
+    if (set_json && holds(set.value, item)) {
+        bool gone = part_json && part.removed && part.of && strcmp(part.of, of) == 0;
+        return gone ? refuse_absent(item, err)
+                    : hide(store, name, item, of, set.expiration, setter, err);
+    }
+    if (!part_json || part.removed)
+        return refuse_absent(item, err);
+    if (store_delete(store, STORE_REFERENCE, key, &cause) || cause.code == ERR_NOTFOUND)
+        return true;
+    *err = cause;
+    return false;
+}
+
+static bool add_one(struct store *store, const char *name, json_t *item,
+    const struct refvalue_change *change, const struct refvalue_setter *setter, struct err *err)
+{
+    char key[STORE_KEY_MAX + 1];
+    auto_free char *text = NULL;
+    return part_key(name, item, key, err) &&
+           refvalue_record(name, item, change->expires, setter, &text, err) &&
+           store_put(store, STORE_REFERENCE, key, bytes_str(text), err);
+}
+
+/* Of one name: each value for itself. */
+static bool change_singles(struct store *store, const char *name, json_t *value,
+    const struct refvalue_change *change, const struct refvalue_setter *setter, struct err *err)
+{
+    size_t count = json_is_array(value) ? json_array_size(value) : 1;
+    for (size_t i = 0; i < count; i++) {
+        json_t *item = json_is_array(value) ? json_array_get(value, i) : value;
+        bool done = change->operation == REFVALUE_ADD
+                        ? add_one(store, name, item, change, setter, err)
+                        : remove_one(store, name, item, setter, err);
+        if (!done)
+            return false;
+    }
     return true;
 }
 
-static bool put(
-    struct store *store, const char *name, json_t *value, int64_t expires, struct err *err)
+bool refvalue_apply(struct store *store, const struct refvalue_change *change,
+    const struct refvalue_setter *setter, struct err *err)
 {
-    char expiration[CLOCK_TEXT_SIZE];
-    auto_json *json = NULL;
-    clock_rfc3339(expires, expiration);
-    if (!json_build(&json, err, "{s:s,s:s,s:s,s:O}", "version", VERSION, "name", name, "expiration",
-            expiration, "value", value))
-        return false;
-    auto_free char *text = json_text(json);
-    if (!text)
-        return err_nomem(err);
-    return store_put(store, STORE_REFERENCE, name, bytes_str(text), err);
-}
-
-bool refvalue_register(struct store *store, struct bytes message, int64_t now, struct err *err)
-{
-    auto_json *values = NULL;
+    auto_json *keys = NULL;
     const char *name;
     json_t *value;
-    if (!refvalue_decode(message, &values, err))
+    if (change->operation == REFVALUE_SET && !store_list(store, STORE_REFERENCE, &keys, err))
         return false;
-    json_object_foreach(values, name, value)
+    json_object_foreach(change->values, name, value)
     {
-        if (!put(store, name, value, now + REFVALUE_LIFETIME_S, err))
+        bool done = change->operation == REFVALUE_SET
+                        ? set_one(store, name, value, change, setter, keys, err)
+                        : change_singles(store, name, value, change, setter, err);
+        if (!done)
             return err_wrap(err, "reference value %s", name);
     }
     return true;
 }
 
-struct stored {
-    const char *version, *name, *expiration;
-    json_t *value;
-    int64_t expires_at;
-};
-
-static const struct json_field stored_fields[] = {
-    {"version", JSON_FIELD_TEXT, offsetof(struct stored, version), .max = 32},
-    {"name", JSON_FIELD_TEXT, offsetof(struct stored, name)},
-    {"expiration", JSON_FIELD_TEXT, offsetof(struct stored, expiration), .max = 64,
-        .required = true},
-    {"value", JSON_FIELD_ANY, offsetof(struct stored, value), .required = true},
-};
-
-/* *ret_json owns what *ret_stored borrows. */
-static bool load(struct store *store, const char *name, json_t **ret_json,
-    struct stored *ret_stored, struct err *err)
+bool refvalue_delete(struct store *store, const char *name, struct err *err)
 {
-    auto_buf text = BUF_INIT(2 * MESSAGE_MAX);
-    auto_json *json = NULL;
-    struct stored stored = {0};
-    if (!store_get(store, STORE_REFERENCE, name, &text, err))
+    char key[STORE_KEY_MAX + 1];
+    auto_json *keys = NULL;
+    struct err cause = ERR_INIT;
+    size_t dropped = 0;
+    if (!refvalue_name_ok(name))
+        return err_set(err, ERR_FORMAT, "\"%.80s\" is no name of a reference value", name);
+    if (!store_list(store, STORE_REFERENCE, &keys, err) ||
+        !drop_parts(store, keys, name, &dropped, err) || !refvalue_key(name, key, err))
         return false;
-    if (!json_load_strict(buf_bytes(&text), 2 * MESSAGE_MAX, "stored value", &json, err) ||
-        !json_decode(
-            json, stored_fields, ARRAY_LEN(stored_fields), true, "stored value", &stored, err) ||
-        !clock_parse_rfc3339(bytes_str(stored.expiration), "expiration", &stored.expires_at, err))
-        return err_wrap(err, "reference value %s", name);
-    *ret_json = take_ptr(json);
-    *ret_stored = stored;
-    return true;
-}
-
-bool refvalue_get(
-    struct store *store, const char *name, int64_t now, json_t **ret_value, struct err *err)
-{
-    auto_json *json = NULL;
-    struct stored stored;
-    if (!load(store, name, &json, &stored, err))
-        return false;
-    if (stored.expires_at <= now)
-        return err_set(err, ERR_NOTFOUND, "reference value %s expired on %s; register it again",
-            name, stored.expiration);
-    *ret_value = json_incref(stored.value);
-    return true;
-}
-
-typedef bool each_fn(
-    json_t *out, const char *name, const struct stored *stored, bool expired, struct err *err);
-
-static bool each(struct store *store, int64_t now, each_fn *fn, json_t *out, struct err *err)
-{
-    auto_json *names = NULL;
-    if (!store_list(store, STORE_REFERENCE, &names, err))
-        return false;
-    for (size_t i = 0; i < json_array_size(names); i++) {
-        const char *name = json_string_value(json_array_get(names, i));
-        auto_json *json = NULL;
-        struct stored stored;
-        struct err gone = ERR_INIT;
-        if (!load(store, name, &json, &stored, &gone)) {
-            if (gone.code == ERR_NOTFOUND) /* deleted since the listing */
-                continue;
-            *err = gone;
-            return false;
-        }
-        if (!fn(out, name, &stored, stored.expires_at <= now, err))
-            return false;
-    }
-    return true;
-}
-
-static bool add_value(
-    json_t *out, const char *name, const struct stored *stored, bool expired, struct err *err)
-{
-    /* Not left out: a PCR whose value has expired must fail its comparison, not go uncompared. */
-    json_t *value = expired ? json_null() : stored->value;
-    return json_object_set(out, name, value) == 0 || err_nomem(err);
-}
-
-static bool add_description(
-    json_t *out, const char *name, const struct stored *stored, bool expired, struct err *err)
-{
-    json_t *item = NULL;
-    if (!json_build(&item, err, "{s:s,s:s,s:O,s:b}", "name", name, "expiration", stored->expiration,
-            "value", stored->value, "expired", expired))
-        return false;
-    return json_array_append_new(out, item) == 0 || err_nomem(err);
-}
-
-static bool gather(
-    struct store *store, int64_t now, each_fn *fn, json_t *empty, json_t **ret_out, struct err *err)
-{
-    auto_json *out = empty;
-    if (!out)
-        return err_nomem(err);
-    if (!each(store, now, fn, out, err))
-        return false;
-    *ret_out = take_ptr(out);
-    return true;
-}
-
-bool refvalue_all(struct store *store, int64_t now, json_t **ret_values, struct err *err)
-{
-    return gather(store, now, add_value, json_object(), ret_values, err);
-}
-
-bool refvalue_describe(struct store *store, int64_t now, json_t **ret_list, struct err *err)
-{
-    return gather(store, now, add_description, json_array(), ret_list, err);
+    if (store_delete(store, STORE_REFERENCE, key, &cause) ||
+        (cause.code == ERR_NOTFOUND && dropped > 0))
+        return true;
+    if (cause.code == ERR_NOTFOUND)
+        return err_set(err, ERR_NOTFOUND, "no reference value named %s", name);
+    *err = cause;
+    return err_wrap(err, "reference value %s", name);
 }

@@ -114,7 +114,7 @@ static bool check_agent(struct server *server, const json_t *claims, const char 
         return false;
     bool late = false;
     if (!admitted)
-        *ret_why = "the attestation key is not admitted (sealed kbs agent list)";
+        *ret_why = "the attestation key is not admitted, or no longer (sealed kbs agent list)";
     else if (!agent_check_late(server, ret_agent, &late, err))
         return false;
     else if (late)

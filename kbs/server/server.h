@@ -21,6 +21,7 @@ struct courier;           /* courier.h */
 struct policy_engine;     /* policy_engine.h */
 struct verifiers;         /* verifier.h */
 struct webhook;           /* webhook.h */
+struct publishers;        /* publisher.h */
 struct jwks_source;       /* jwks_source.h */
 struct sessions;          /* session.h */
 struct token_keys;        /* token_keys.h */
@@ -29,6 +30,7 @@ struct server {
     const struct kbs_conf *conf;
     struct store *store;
     struct admin *admin;
+    struct publishers *publishers;   /* of signed reference values */
     struct admission *admission;     /* NULL: no list */
     struct webhook *webhook;         /* NULL: nobody is told of agents that are shut out */
     struct jwks_source *jwks_source; /* NULL: no key set comes by URL */

@@ -10,14 +10,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct err err = ERR_INIT;
-    auto_json *values = NULL;
+    auto_refvalue_change change = {0};
+    char key[STORE_KEY_MAX + 1];
     const char *name;
     json_t *value;
-    if (!refvalue_decode(bytes_of(data, size), &values, &err))
+    if (!refvalue_decode(bytes_of(data, size), &change, &err))
         return 0;
-    json_object_foreach(values, name, value)
+    json_object_foreach(change.values, name, value)
     {
-        if (!store_key_ok(name) || json_is_null(value))
+        if (json_is_null(value) || !refvalue_key(name, key, &err) || !store_key_ok(key))
             abort();
     }
     return 0;

@@ -46,6 +46,9 @@ done
 
 # -- start --------------------------------------------------------------------------------------
 [ -x "$BIN/sealed-kbs" ] || skip "sealed-kbs is not built"
+openssl genpkey -algorithm ed25519 -out publisher.pem
+openssl pkey -in publisher.pem -pubout -out admin/publisher.pub
+printf '[reference_values]\npublishers = %s\n' "$DIR/admin/publisher.pub" >>kbs.conf
 spawn kbs "$BIN/sealed-kbs" --config "$DIR/kbs.conf"
 wait_for 20 "sealed-kbs" test -s "$DIR/state/port"
 url=https://127.0.0.1:$(cat state/port)
@@ -104,6 +107,23 @@ equal "bare" 7 "$("$sealed" kbs reference-value get fw/minimum --json "${admin[@
 equal "list" 2 "$("$sealed" kbs reference-value list --json "${admin[@]}" | jq length)"
 "$sealed" kbs reference-value list "${admin[@]}" >out
 check "and until when" grep -q "^tpm_pcr11  (until 20" out
+check "and who set it" grep -q "$pcr  (until 20.*, set 20.* by admin" out
+status "an end of its own" 0 "$sealed" kbs reference-value set --bool --expires 90d rvps:///images/guest:1.2 true "${admin[@]}"
+equal "a name that is a URI" "[true]" "$("$sealed" kbs reference-value get rvps:///images/guest:1.2 --json "${admin[@]}" | jq -c .)"
+status "add one" 0 "$sealed" kbs reference-value add --bool rvps:///images/guest:1.2 false "${admin[@]}"
+status "remove one" 0 "$sealed" kbs reference-value remove --bool rvps:///images/guest:1.2 true "${admin[@]}"
+equal "one is left" "[false]" "$("$sealed" kbs reference-value get rvps:///images/guest:1.2 --json "${admin[@]}" | jq -c .)"
+status "remove it again" 3 "$sealed" kbs reference-value remove --bool rvps:///images/guest:1.2 true "${admin[@]}"
+status "no time" 2 "$sealed" kbs reference-value set --expires soon x 1 "${admin[@]}"
+status "a time that has passed" 3 "$sealed" kbs reference-value set --expires 2020-01-01T00:00:00Z x 1 "${admin[@]}"
+status "a signed one" 0 "$sealed" kbs reference-value set --sign publisher.pem signed/x 1 "${admin[@]}"
+equal "its signature is known" 43 "$("$sealed" kbs reference-value list --json "${admin[@]}" | jq '.[] | select(.name == "signed/x") | .values[0].publisher | length')"
+openssl genpkey -algorithm ed25519 -out stranger.pem
+status "by somebody else" 3 "$sealed" kbs reference-value set --sign stranger.pem signed/x 2 "${admin[@]}"
+says "and why" "not signed by any of the configured publishers"
+equal "nothing changed" 1 "$("$sealed" kbs reference-value get signed/x "${admin[@]}")"
+status "delete it" 0 "$sealed" kbs reference-value delete signed/x "${admin[@]}"
+status "delete the URI" 0 "$sealed" kbs reference-value delete rvps:///images/guest:1.2 "${admin[@]}"
 status "no name" 2 "$sealed" kbs reference-value set '../x' 1 "${admin[@]}"
 status "no value of a PCR" 2 "$sealed" kbs reference-value set tpm_pcr11 zzz "${admin[@]}"
 status "no integer" 2 "$sealed" kbs reference-value set --integer x seven "${admin[@]}"
@@ -129,6 +149,12 @@ equal "it is revoked" revoked "$("$sealed" kbs agent show "$id" --json "${admin[
 "$sealed" kbs agent list "${admin[@]}" >out
 check "the list shows it" grep -q "^$id  revoked" out
 status "admit" 0 "$sealed" kbs agent admit "$id" "${admin[@]}"
+status "admit for a while" 0 "$sealed" kbs agent admit --until 90d "$id" "${admin[@]}"
+check "its end is shown" test "$("$sealed" kbs agent show "$id" --json "${admin[@]}" | jq -r .until)" ">" "$(date -u +%Y-%m-%dT%H:%M:%SZ)"
+status "an end that has passed" 3 "$sealed" kbs agent admit --until 2020-01-01T00:00:00Z "$id" "${admin[@]}"
+status "an end that is none" 2 "$sealed" kbs agent admit --until later "$id" "${admin[@]}"
+status "admit without an end" 0 "$sealed" kbs agent admit "$id" "${admin[@]}"
+equal "it has none" null "$("$sealed" kbs agent show "$id" --json "${admin[@]}" | jq -r .until)"
 status "no id" 2 "$sealed" kbs agent admit xyz "${admin[@]}"
 status "an agent that is not there" 11 "$sealed" kbs agent show "${other}" "${admin[@]}"
 status "delete an agent" 0 "$sealed" kbs agent delete "$id" "${admin[@]}"

@@ -2,6 +2,7 @@
 #include "tests/unit/kbs_fixture.h"
 
 #include "crypt/base/b64.h"
+#include "crypt/base/clock.h"
 #include "kbs/server/agent.h"
 
 #define SPKI_1 bytes_str("the DER of one key")
@@ -76,6 +77,30 @@ static void test_only_admitted_is_admitted(void **state)
     assert_false(is_admitted(SPKI_2, NULL));
     set_state(id, AGENT_REVOKED);
     assert_false(is_admitted(SPKI_1, NULL));
+}
+
+static void test_an_admission_may_end(void **state)
+{
+    (void)state;
+    auto_json *agent = create(SPKI_1, EK, AGENT_ADMITTED);
+    char end[CLOCK_TEXT_SIZE];
+    clock_rfc3339(kbs.now + 60, end);
+    json_object_set_new(agent, "until", json_string(end));
+    assert_done(agent_put(&kbs.server, agent, &err), &err);
+    assert_true(is_admitted(SPKI_1, NULL));
+    kbs.now += 59;
+    assert_true(is_admitted(SPKI_1, NULL));
+    kbs.now += 1;
+    assert_false(is_admitted(SPKI_1, NULL));
+    assert_string_equal(agent_state_name(agent_state_at(agent, kbs.now)), "expired");
+    static const char *const unreadable[] = {"", "tomorrow", "2099-01-01"};
+    for (size_t i = 0; i < ARRAY_LEN(unreadable); i++) {
+        json_object_set_new(agent, "until", json_string(unreadable[i]));
+        assert_int_equal(agent_state_at(agent, 0), AGENT_EXPIRED);
+    }
+    json_object_set_new(agent, "until", json_integer(kbs.now + 60));
+    assert_int_equal(agent_state_at(agent, 0), AGENT_EXPIRED);
+    assert_int_equal(agent_state_of(agent), AGENT_ADMITTED);
 }
 
 static void test_enrolling_again(void **state)
@@ -223,6 +248,7 @@ int main(void)
         TEST(test_only_admitted_is_admitted),
         TEST(test_enrolling_again),
         TEST(test_noting_keeps_the_state),
+        TEST(test_an_admission_may_end),
         TEST(test_names),
         TEST(test_records_that_lie),
         TEST(test_list_and_delete),
