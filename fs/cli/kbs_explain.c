@@ -44,6 +44,8 @@ static bool print_line(const char *label, const json_t *object, const char *name
     return !text[0] || tool_printf(err, "%-10s %s\n", label, text);
 }
 
+#define EXPECTED_SHOWN 4 /* of a long list; the rest is counted */
+
 /* One value, or any of several, one a line. */
 static bool print_expected(const json_t *expected, struct err *err)
 {
@@ -56,12 +58,21 @@ static bool print_expected(const json_t *expected, struct err *err)
     }
     json_array_foreach(expected, i, value)
     {
+        if (i == EXPECTED_SHOWN && json_array_size(expected) > EXPECTED_SHOWN + 1)
+            return tool_printf(err, "        or  one of %zu more (--json shows all)\n",
+                json_array_size(expected) - i);
         auto_free char *text =
             json_is_string(value) ? strdup(json_string_value(value)) : json_text(value);
         if (!tool_printf(err, "    %s  %s\n", i == 0 ? "expected" : "      or", text ? text : "-"))
             return false;
     }
     return i > 0 || tool_printf(err, "    expected  (the list is empty)\n");
+}
+
+static bool print_note(const json_t *finding, struct err *err)
+{
+    const char *note = json_member_text(finding, "note");
+    return !note || tool_printf(err, "    note      %s\n", note);
 }
 
 /* What matched is told in a line, what did not in full. */
@@ -77,7 +88,32 @@ static bool print_finding(const json_t *finding, struct err *err)
            print_expected(json_object_get(finding, "expected"), err) &&
            tool_printf(err, "    rule      %s%s%s%s\n", line[0] ? "line " : "", line,
                line[0] ? ": " : "", shown(finding, "rule", room, sizeof room)) &&
-           events_print(finding, "    ", err);
+           print_note(finding, err) && events_print(finding, "    ", err);
+}
+
+/* What to do about each class of cause. */
+static bool print_remedy(const json_t *explanation, struct err *err)
+{
+    static const struct {
+        const char *kind, *remedy;
+    } remedies[] = {
+        {"policy", "where the guest is good, set the reference values that differ (sealed kbs "
+                   "reference-value add), else look at the guest; sealed kbs policy get shows the "
+                   "rules"},
+        {"resource", "put the resource, or a new version of it (sealed kbs put)"},
+        {"token", "look at the guest's agent (sealed kbs agent list) and at [attestation] tees"},
+        {"bad token", "the guest attests again by itself; if it does not help, compare the clocks, "
+                      "and the keys that the broker trusts ([token])"},
+        {"session",
+            "the guest begins again by itself; if it does not help, compare the clocks, and "
+            "see whether the guest is slower than [attestation] session"},
+        {"enrolment", "see whether the TPM's certificate is of a maker in [attestation] ek_roots"},
+    };
+    const char *kind = json_member_text(explanation, "kind");
+    for (size_t i = 0; kind && i < ARRAY_LEN(remedies); i++)
+        if (strcmp(remedies[i].kind, kind) == 0)
+            return tool_printf(err, "\n%-10s %s\n", "remedy:", remedies[i].remedy);
+    return true;
 }
 
 static bool print_explanation(const json_t *explanation, struct err *err)
@@ -96,7 +132,7 @@ static bool print_explanation(const json_t *explanation, struct err *err)
         if (!print_finding(finding, err))
             return false;
     }
-    return true;
+    return print_remedy(explanation, err);
 }
 
 static bool print_list(const json_t *list, struct err *err)

@@ -301,6 +301,32 @@ static bool attest(struct server *server, const struct session *session, const s
     return send_token(server, session, token, response, err);
 }
 
+/* A session that ended, or a nonce that was spent: the guest begins again, and an administrator may want to know why it had to. A
+ * cookie that is none of ours is nobody's refusal, and costs no record. */
+static void refuse_session(
+    struct server *server, const struct err *cause, struct response *response)
+{
+    bool ours = cause->code == ERR_STALE || cause->code == ERR_DENIED_POLICY;
+    const struct explain_entry entry = {.kind = "session", .summary = cause->message};
+    char ref[EXPLAIN_ID_SIZE] = "";
+    struct err lost = ERR_INIT;
+    if (ours && !explain_record(server, &entry, ref, &lost))
+        err_wrap(&lost, "the explanation is lost (%s)", cause->message);
+    response_refuse(response, ERROR_NAME, ref, ATTEST_FAILED ": %s", cause->message);
+    response->strict_status = 401; /* begin again with /auth */
+    response->cause = lost.code != ERR_OK ? lost : *cause;
+}
+
+/* The configuration changed since /auth. */
+static void refuse_tee(
+    struct server *server, const struct session *session, struct response *response)
+{
+    const struct explain_entry entry = {.kind = "session",
+        .tee = session->tee,
+        .summary = "evidence of this tee is not taken any more ([attestation] tees)"};
+    refuse(server, response, &entry);
+}
+
 static bool post_attest(struct server *server, const struct request *request,
     struct response *response, struct err *err)
 {
@@ -315,13 +341,13 @@ static bool post_attest(struct server *server, const struct request *request,
             *err = cause;
             return false;
         }
-        response_refuse(response, ERROR_NAME, NULL, ATTEST_FAILED ": %s", cause.message);
-        response->strict_status = 401; /* begin again with /auth */
-        response->cause = cause;
+        refuse_session(server, &cause, response);
         return true;
     }
-    if (!kbs_conf_tee_ok(server->conf, session.tee))
-        return err_set(err, ERR_DENIED_POLICY, "tee \"%s\" is not taken any more", session.tee);
+    if (!kbs_conf_tee_ok(server->conf, session.tee)) {
+        refuse_tee(server, &session, response);
+        return true;
+    }
     if (token)
         return send_token(server, &session, token, response, err);
     return attest(server, &session, &digest, request, response, err);

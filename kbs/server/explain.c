@@ -9,6 +9,7 @@
 #include "crypt/base/b64.h"
 #include "crypt/base/clock.h"
 #include "crypt/hash.h"
+#include "kbs/server/explain_notes.h"
 
 #define ID_BYTES    16
 #define TIME_DIGITS 12
@@ -55,10 +56,14 @@ static bool sweep(struct server *server, struct err *err)
     return atomic_fetch_add(&records, 1) % SWEEP_EVERY != 0 || drop_oldest(server->store, err);
 }
 
-/* Evidence and enrolments come from the whole network; a token comes from a guest that was let in. */
+/* Evidence, sessions and tokens that nobody vouches for come from the whole network; a token comes from a guest that was let in. */
 static bool from_stranger(const struct explain_entry *entry)
 {
-    return strcmp(entry->kind, "evidence") == 0 || strcmp(entry->kind, "enrolment") == 0;
+    static const char *const kinds[] = {"evidence", "enrolment", "session", "bad token"};
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (strcmp(entry->kind, kinds[i]) == 0)
+            return true;
+    return false;
 }
 
 static bool build(const struct explain_entry *entry, const char *id, int64_t now, json_t **ret_json,
@@ -86,7 +91,8 @@ bool explain_record(struct server *server, const struct explain_entry *entry,
     hex_encode(bytes_of(random, sizeof random), id);
     snprintf(key, sizeof key, "%0*" PRId64 "-%s%s", TIME_DIGITS, now, id,
         from_stranger(entry) ? STRANGER : "");
-    if (!build(entry, id, now, &json, err))
+    if (!build(entry, id, now, &json, err) ||
+        !explain_notes(server, json_object_get(json, "findings"), err))
         return false;
     auto_free char *text = json_text(json);
     if (!text)

@@ -174,6 +174,16 @@ static struct explain_entry entry_for(
     };
 }
 
+/* Expired, or signed by nobody that is known. */
+static void refuse_token(struct server *server, const struct release *release,
+    const struct err *cause, struct response *response)
+{
+    const char *why = cause->code != ERR_OK ? cause->message : "the token is too long";
+    const struct explain_entry entry = entry_for(release, "bad token", why, NULL);
+    refuse(server, response, "TokenVerifierError", "Token Verifier error", &entry);
+    response->cause = *cause;
+}
+
 /* *ret_ok false: refused, the answer is made. */
 static bool check_token(struct server *server, const struct request *request,
     struct release *release, struct response *response, bool *ret_ok, struct err *err)
@@ -190,8 +200,7 @@ static bool check_token(struct server *server, const struct request *request,
     if (strlen(token) > PROTO_TOKEN_MAX ||
         !token_keys_verify(server->token_keys, bytes_str(token), server_now(server),
             &release->token, &release->origin, &cause)) {
-        response_refuse(response, "TokenVerifierError", NULL, "Token Verifier error");
-        response->cause = cause;
+        refuse_token(server, release, &cause, response);
         return true;
     }
     release->claims = token_claims(&release->token);
@@ -283,7 +292,9 @@ static bool send_resource(
         return true;
     response->content_type = "application/json";
     if (!jwe_encrypt(release->token.tee_key, secret_bytes(value), &response->body, &cause)) {
-        response_refuse(response, "JweError", NULL, "JWE error");
+        const struct explain_entry entry =
+            entry_for(release, "token", "nothing can be encrypted to the key in the token", NULL);
+        refuse(server, response, "JweError", "JWE error", &entry);
         response_blame(response, &cause);
         return true;
     }

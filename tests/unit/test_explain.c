@@ -3,7 +3,9 @@
 
 #include <fcntl.h>
 
+#include "crypt/base/clock.h"
 #include "kbs/server/explain.h"
+#include "kbs/server/refvalue.h"
 
 static const struct explain_entry sample_entry = {
     .kind = "policy", .resource = "default/key/1", .tee = "tpm", .summary = "denied by line 3"};
@@ -165,6 +167,50 @@ static void test_appraisal(void **state)
     assert_int_equal(json_array_size(findings), 2); /* no claims of that TEE: nothing to say */
 }
 
+static void register_value(const char *name, int64_t expires)
+{
+    struct refvalue_change change = {.operation = REFVALUE_SET, .expires = expires};
+    const struct refvalue_setter setter = {.by = "ann", .now = kbs.now};
+    assert_done(json_build(&change.values, &err, "{s:[s]}", name, "aa"), &err);
+    assert_done(refvalue_apply(kbs.server.store, &change, &setter, &err), &err);
+    refvalue_change_done(&change);
+}
+
+/* What was recorded about a finding whose reference value is missing. malloc'd. */
+static char *note_on(const char *rule)
+{
+    char id[EXPLAIN_ID_SIZE];
+    auto_json *findings = NULL;
+    struct explain_entry entry = sample_entry;
+    assert_done(json_build(&findings, &err, "[{s:s, s:s, s:n, s:s, s:b}]", "claim", "tpm.pcr11",
+                    "got", "aa", "expected", "rule", rule, "match", 0),
+        &err);
+    entry.findings = findings;
+    assert_done(explain_record(&kbs.server, &entry, id, &err), &err);
+    auto_json *got = explanation(id);
+    const char *note =
+        json_member_text(json_array_get(json_object_get(got, "findings"), 0), "note");
+    return note ? strdup(note) : NULL;
+}
+
+static void test_notes(void **state)
+{
+    (void)state;
+    register_value("tpm_pcr11", kbs.now + 60);
+    kbs.now += 60;
+    char end[CLOCK_TEXT_SIZE], wanted[200];
+    clock_rfc3339(kbs.now, end);
+    auto_free char *expired = note_on("reference value tpm_pcr11 (expired; register it again)");
+    snprintf(wanted, sizeof wanted, "reference value tpm_pcr11 expired on %s;", end);
+    assert_non_null(strstr(expired, wanted));
+    auto_free char *slip = note_on("reference value tpm_pcr1 (a list that holds it)");
+    assert_string_equal(slip, "no reference value named tpm_pcr1 is registered; the nearest name "
+                              "there is: tpm_pcr11");
+    auto_free char *far = note_on("reference value mr_td (a list that holds it)");
+    assert_string_equal(far, "no reference value named mr_td is registered");
+    assert_null(note_on("must be OK"));
+}
+
 static void test_guests_read_nothing(void **state)
 {
     (void)state;
@@ -186,6 +232,7 @@ int main(void)
         TEST(test_bounded),
         TEST(test_flood),
         TEST(test_appraisal),
+        TEST(test_notes),
         TEST(test_guests_read_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,9 @@
 #include "attest/runtime.h"
 #include "crypt/base/b64.h"
 #include "crypt/jwe.h"
+#include "kbs/server/agent.h"
 #include "kbs/server/attendance.h"
+#include "kbs/server/refvalue.h"
 #include "kbs/server/policy.h"
 
 #include <sys/stat.h>
@@ -177,12 +179,45 @@ static void tokens_are_checked(void **state)
     auto_free char *forged = token(other_key, "tpm", APPRAISAL_AFFIRMING);
     get(NULL, 401, "\"detail\":\"Attestation Token not found\"");
     get("Basic x", 401, "TokenNotFound");
-    get("Bearer x", 401, "\"detail\":\"Token Verifier error\"");
+    get("Bearer x", 401, "\"detail\":\"Token Verifier error [id ");
     get(forged, 401, "TokenVerifierError"); /* signed by the key in its own header */
     kbs.now = EAR_TEST_NOW + 299;
     get(good, 200, "ciphertext");
     kbs.now = EAR_TEST_NOW + 300;
-    get(good, 401, "TokenVerifierError");
+    get(good, 401, "Token Verifier error [id ");
+    auto_json *keys = NULL;
+    auto_buf explanation = BUF_INIT(10000);
+    assert_done(store_list(kbs.server.store, STORE_EXPLANATION, &keys, &err), &err);
+    const char *last = json_string_value(json_array_get(keys, json_array_size(keys) - 1));
+    assert_done(store_get(kbs.server.store, STORE_EXPLANATION, last, &explanation, &err), &err);
+    assert_non_null(strstr(buf_text(&explanation), "bad token"));
+    assert_non_null(strstr(buf_text(&explanation), "expired"));
+}
+
+/* In no style does an answer hold what was measured or what was expected. */
+static void a_guest_learns_the_id_only(void **state)
+{
+    (void)state;
+    static const char payload[] = "{\"tpm_pcr11\":[\"d15ea5e0\"]}";
+    auto_json *agent = enrol(AGENT_ADMITTED), *values = NULL;
+    put();
+    struct refvalue_change change = {.operation = REFVALUE_SET};
+    const struct refvalue_setter setter = {.by = "ann", .now = EAR_TEST_NOW};
+    assert_done(json_load_strict(bytes_str(payload), 1000, "values", &values, &err), &err);
+    change.values = values;
+    assert_done(refvalue_apply(kbs.server.store, &change, &setter, &err), &err);
+    for (int style = KBS_ERRORS_COMPATIBLE; style <= KBS_ERRORS_STRICT; style++) {
+        kbs.conf.server.error_style = style;
+        auto_free char *bearer = token(kbs.server.signer.key, "tpm", APPRAISAL_CONTRAINDICATED);
+        AUTO(exchange_free) struct exchange *exchange = kbs_ask(REQUEST_GET, PATH, bearer, NULL);
+        const char *body = buf_text(&exchange->response.body);
+        static const char *const hidden[] = {
+            "d15ea5e0", "tpm", "pcr", "ak_public", "line", "reference", "affirming", "expected"};
+        for (size_t i = 0; i < ARRAY_LEN(hidden); i++)
+            if (strstr(body, hidden[i]))
+                fail_msg("style %d: the guest reads \"%s\" in %s", style, hidden[i], body);
+        assert_non_null(strstr(body, "Access denied by policy [id "));
+    }
 }
 
 static void the_policy_decides_on_status(void **state)
@@ -335,6 +370,7 @@ int main(void)
         TEST(a_good_guest_gets_it_for_its_key_only),
         TEST(versions_and_their_end),
         TEST(tokens_are_checked),
+        TEST(a_guest_learns_the_id_only),
         TEST(the_policy_decides_on_status),
         TEST(a_broken_policy_denies),
         TEST(an_agent_must_be_admitted_now),
