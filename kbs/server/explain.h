@@ -4,7 +4,7 @@
  * expected and rule. Kept in STORE_EXPLANATION as {"id","time","kind","resource","findings":[…]…}
  * for a bounded time and number. The id is random: not to be guessed, no oracle in its order; the key in the store begins with the
  * time, so that the oldest go first. No id have what only the guest's own program can get wrong: a request that is no message of the
- * protocol, a path that is none, no cookie or token at all, a cookie that is not ours. What anybody on the network can cause (evidence, enrolments) has a pool of its own, so that a
+ * protocol, a path that is none, no cookie or token at all, or one that nobody we know made. What anybody on the network can cause (evidence, enrolments) has a pool of its own, so that a
  * flood of it does not push out why a guest with a token was refused.
  */
 #pragma once
@@ -17,8 +17,8 @@
 #define EXPLAIN_LISTED  100 /* the newest, GET /kbs/v0/explanation */
 
 struct explain_entry {
-    /* "evidence", "policy", "resource", "token" (a good one of a guest that gets nothing all the same), "bad token" (expired, or of
-     * nobody that is known), "session", "enrolment" */
+    /* "evidence", "policy", "resource", "token" (a good one of a guest that gets nothing all the same), "bad token" (it has
+     * expired), "session", "enrolment" */
     const char *kind;
     const char *resource; /* "r/t/t", or NULL */
     const char *tee;      /* or NULL */

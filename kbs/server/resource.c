@@ -174,13 +174,16 @@ static struct explain_entry entry_for(
     };
 }
 
-/* Expired, or signed by nobody that is known. */
+/* One that has expired was ours, or another service's that we trust. One that nobody we know signed is nobody's refusal: a stranger
+ * makes the store write nothing. */
 static void refuse_token(struct server *server, const struct release *release,
     const struct err *cause, struct response *response)
 {
-    const char *why = cause->code != ERR_OK ? cause->message : "the token is too long";
-    const struct explain_entry entry = entry_for(release, "bad token", why, NULL);
-    refuse(server, response, "TokenVerifierError", "Token Verifier error", &entry);
+    const struct explain_entry entry = entry_for(release, "bad token", cause->message, NULL);
+    if (cause->code == ERR_STALE)
+        refuse(server, response, "TokenVerifierError", "Token Verifier error", &entry);
+    else
+        response_refuse(response, "TokenVerifierError", NULL, "Token Verifier error");
     response->cause = *cause;
 }
 

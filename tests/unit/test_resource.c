@@ -179,7 +179,7 @@ static void tokens_are_checked(void **state)
     auto_free char *forged = token(other_key, "tpm", APPRAISAL_AFFIRMING);
     get(NULL, 401, "\"detail\":\"Attestation Token not found\"");
     get("Basic x", 401, "TokenNotFound");
-    get("Bearer x", 401, "\"detail\":\"Token Verifier error [id ");
+    get("Bearer x", 401, "\"detail\":\"Token Verifier error\"");
     get(forged, 401, "TokenVerifierError"); /* signed by the key in its own header */
     kbs.now = EAR_TEST_NOW + 299;
     get(good, 200, "ciphertext");
