@@ -104,7 +104,7 @@ bool admission_parse(
     struct bytes text, const char *name, struct admission **ret_admission, struct err *err)
 {
     AUTO(admission_free) struct admission *admission = calloc(1, sizeof *admission);
-    auto_free char *copy = strndup((const char *)text.data, text.len);
+    auto_free char *copy = strndup(text.len > 0 ? (const char *)text.data : "", text.len);
     size_t size = 0, number = 0;
     if (!admission || !copy)
         return err_nomem(err);
