@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * sealed attest enroll: makes this machine's attestation key known to a key broker (not part of CoCo; kbs/server/agent.h).
+ * sealed attest enroll: makes this machine's attestation key known to a key broker (not part of CoCo; kbs/server/agents/agent.h).
  *     attestd gives the EK and its certificate and the AK; the broker answers with a credential that only the TPM with that EK and
  *     that AK can recover; attestd recovers it; the broker records the key, admitted at once or waiting for an administrator.
  */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs agent list|show|history|admit|revoke|delete|add: the attestation keys that the broker knows (kbs/server/agent.h). */
+/* sealed kbs agent list|show|history|admit|revoke|delete|add: the attestation keys that the broker knows (kbs/server/agents/agent.h). */
 #include "fs/cli/broker.h"
 
 #include <ctype.h>

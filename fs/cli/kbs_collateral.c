@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs collateral status|fetch|import|delete: what AMD and Intel publish about machines, in the broker's cache (kbs/server/collateral_source.h). */
+/* sealed kbs collateral status|fetch|import|delete: what AMD and Intel publish about machines, in the broker's cache (kbs/server/outbound/collateral_source.h). */
 #include "fs/cli/broker.h"
 
 #include <ctype.h>
@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "crypt/base/b64.h"
-#include "kbs/server/collateral_files.h"
+#include "kbs/server/outbound/collateral_files.h"
 
 #define ROUTE "/collateral"
 

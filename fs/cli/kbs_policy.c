@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* sealed kbs policy get|set|check|default|versions|restore|delete: which guests get which resources, and how evidence is appraised. */
-#include "kbs/server/policy.h"
+#include "kbs/server/policy/policy.h"
 
 #include <stdio.h>
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs policy test: what a policy would say of a token or of claims (kbs/server/policy_trial.c). Nothing is changed anywhere. */
+/* sealed kbs policy test: what a policy would say of a token or of claims (kbs/server/policy/policy_trial.c). Nothing is changed anywhere. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +7,7 @@
 #include "crypt/base/b64.h"
 #include "fs/cli/broker.h"
 #include "kbs/proto.h"
-#include "kbs/server/policy.h"
+#include "kbs/server/policy/policy.h"
 
 #define CLAIMS_MAX (512u * 1024)
 #define DENIED     1 /* exit status */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* sealed kbs token-key roll: the next token signing key of a broker, with the one before taken for a while (kbs/server/token_keys.h). */
+/* sealed kbs token-key roll: the next token signing key of a broker, with the one before taken for a while (kbs/server/token/token_keys.h). */
 #include <stdio.h>
 
 #include "crypt/base/clock.h"
@@ -7,7 +7,7 @@
 #include "fs/cli/certificate.h"
 #include "fs/cli/tool.h"
 #include "kbs/server/kbs_conf.h"
-#include "kbs/server/token_file.h"
+#include "kbs/server/token/token_file.h"
 
 #define OVERLAP_DEFAULT_MS (3600 * 1000)
 #define OVERLAP_MAX_MS     (7 * 86400 * INT64_C(1000))

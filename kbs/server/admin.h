@@ -10,7 +10,7 @@
 #pragma once
 
 #include "kbs/server/kbs_conf.h"
-#include "kbs/server/route.h"
+#include "kbs/server/http/route.h"
 
 struct admin;
 

@@ -7,12 +7,12 @@
 #include <stdio.h>
 
 #include "crypt/base/b64.h"
-#include "kbs/server/agent_gate.h"
-#include "kbs/server/boot_record.h"
+#include "kbs/server/agents/agent_gate.h"
+#include "kbs/server/agents/boot_record.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/session.h"
-#include "kbs/server/token_making.h"
-#include "kbs/server/verification.h"
+#include "kbs/server/token/session.h"
+#include "kbs/server/token/token_making.h"
+#include "kbs/server/verifier/verification.h"
 
 #define AUTH_BODY_MAX 65536
 #define AUTH_FAILED   "Attestation error: RCAR handshake Auth failed"

@@ -7,7 +7,7 @@
 
 #include "crypt/base/log.h"
 #include "crypt/base/number.h"
-#include "kbs/server/collateral_url.h"
+#include "kbs/server/outbound/collateral_url.h"
 
 #define SECOND 1000
 #define MINUTE (60 * SECOND)

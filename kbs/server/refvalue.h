@@ -18,7 +18,7 @@
  */
 #pragma once
 
-#include "kbs/server/store.h"
+#include "kbs/server/store/store.h"
 
 #define REFVALUE_LIFETIME_S (365 * 24 * 3600)
 #define REFVALUE_NAMES_MAX  256 /* in one message */

@@ -13,14 +13,14 @@
 #include "crypt/base/clock.h"
 #include "crypt/jwe.h"
 #include "kbs/proto.h"
-#include "kbs/server/agent_gate.h"
-#include "kbs/server/boot_record.h"
+#include "kbs/server/agents/agent_gate.h"
+#include "kbs/server/agents/boot_record.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/policy_engine.h"
+#include "kbs/server/policy/policy_engine.h"
 #include "kbs/server/refvalue.h"
 #include "kbs/server/resource_query.h"
-#include "kbs/server/session.h"
-#include "kbs/server/token_keys.h"
+#include "kbs/server/token/session.h"
+#include "kbs/server/token/token_keys.h"
 
 #define SPKI_MAX    2048
 #define FOREIGN_TEE "foreign" /* in records: attested by a service elsewhere */

@@ -12,11 +12,11 @@
 
 #include "crypt/base/b64.h"
 #include "kbs/server/admin.h"
-#include "kbs/server/agent_gate.h"
+#include "kbs/server/agents/agent_gate.h"
 #include "kbs/server/explain.h"
-#include "kbs/server/session.h"
-#include "kbs/server/token_making.h"
-#include "kbs/server/verification.h"
+#include "kbs/server/token/session.h"
+#include "kbs/server/token/token_making.h"
+#include "kbs/server/verifier/verification.h"
 
 #define ERROR_NAME    "AttestationError"
 #define FAILED        "Attestation error: the evidence was not accepted"

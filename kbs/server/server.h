@@ -11,8 +11,8 @@
 
 #include "attest/verify/ear.h"
 #include "kbs/server/kbs_conf.h"
-#include "kbs/server/route.h"
-#include "kbs/server/store.h"
+#include "kbs/server/http/route.h"
+#include "kbs/server/store/store.h"
 
 struct admin;             /* admin.h */
 struct admission;         /* admission.h */

@@ -14,9 +14,9 @@
 #include "crypt/base/pack.h"
 #include "crypt/base/sandbox.h"
 #include "crypt/base/secret.h"
-#include "kbs/server/courier_process.h"
+#include "kbs/server/outbound/courier_process.h"
 #include "kbs/server/process.h"
-#include "kbs/server/verifier.h"
+#include "kbs/server/verifier/verifier.h"
 
 #define SETUP_LOCKED (256u * 1024)
 #define SETUP_MS     10000

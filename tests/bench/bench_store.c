@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "kbs/server/store_open.h"
+#include "kbs/server/store/store_open.h"
 
 #define SIZE    64
 #define FILLERS 8

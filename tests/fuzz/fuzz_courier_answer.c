@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "kbs/server/courier_wire.h"
+#include "kbs/server/outbound/courier_wire.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kbs/server/init_data.h"
+#include "kbs/server/verifier/init_data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

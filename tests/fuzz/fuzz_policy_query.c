@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "kbs/server/policy_query.h"
+#include "kbs/server/policy/policy_query.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

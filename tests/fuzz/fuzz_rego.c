@@ -3,8 +3,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "kbs/server/policy.h"
-#include "kbs/server/rego.h"
+#include "kbs/server/policy/policy.h"
+#include "kbs/server/policy/rego.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

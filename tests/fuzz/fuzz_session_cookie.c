@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "kbs/server/session.h"
+#include "kbs/server/token/session.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -3,7 +3,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "kbs/server/store_keys.h"
+#include "kbs/server/store/store_keys.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

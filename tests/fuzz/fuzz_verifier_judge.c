@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "kbs/server/verifier_judge.h"
+#include "kbs/server/verifier/verifier_judge.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

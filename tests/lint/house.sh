@@ -23,7 +23,7 @@ forbid "memcmp on a secret:" 'memcmp\([^)]*(secret|plain|cek|kek)' '*.c' '*.h' '
 forbid "pauses in tests:" '(^|[^a-z_])(sleep|usleep|nanosleep|time\.sleep) ?\(? ?[0-9]' tests
 forbid "fixed ports in tests:" '(127\.0\.0\.1|localhost):[1-9][0-9]{3,4}\b' 'tests/it/*.sh' tests/peer
 forbid "file(GLOB):" 'file\(GLOB' '*CMakeLists.txt' '*.cmake'
-for room in crypt crypt/base attest attest/verify kbs kbs/server fs fs/cli tests examples packaging; do
+for room in crypt crypt/base attest attest/verify kbs kbs/server kbs/server/http kbs/server/token kbs/server/verifier kbs/server/agents kbs/server/policy kbs/server/store kbs/server/outbound fs fs/cli tests examples packaging; do
     [ -e "$room/README.md" ] || complain "a room without a README:" "$room"
 done
 extra=$(git ls-files | cut -d/ -f1 | sort -u | grep -vE '^(CMakeLists\.txt|fs|attest|kbs|crypt|examples|packaging|tests|README\.md|LICENSE|\..*)$' || true)

@@ -41,8 +41,8 @@ only 'jansson\.h' crypt/base/json.h
 only 'ini\.h' crypt/base/conf.c
 only 'seccomp\.h' crypt/base/sandbox.c
 only 'curl/' kbs/http_private.h
-only 'microhttpd\.h' kbs/server/httpd.c
-only 'libpq' kbs/server/pg_link.c
+only 'microhttpd\.h' kbs/server/http/httpd.c
+only 'libpq' kbs/server/store/pg_link.c
 only 'fuse' fs/ops_private.h
 only 'tss2/tss2_(esys|tcti|rc)' attest/tpm.c
 only 'tss2/tss2_mu' attest/tpm.c attest/verify/tpm_structs.c
@@ -58,7 +58,7 @@ links sealed-attestd 'libpq|curl|microhttpd|fuse|cryptsetup'
 # kbs/server the HTTP client is included by the courier's file alone.
 links sealed-kbs 'fuse|cryptsetup|tss2-(esys|tctildr|sys)'
 while read -r file; do
-    [ "$file" = kbs/server/courier_main.c ] || complain "$file includes the HTTP client; in kbs/server only the courier may"
+    [ "$file" = kbs/server/outbound/courier_main.c ] || complain "$file includes the HTTP client; in kbs/server only the courier may"
 done < <(echo "$sources" | grep '^kbs/server/' | xargs grep -lE '^ *# *include *"kbs/(http|client|proxy|trust)[a-z_]*\.h"' || true)
 links sealed 'libpq|tss2-(esys|tctildr|sys)|fuse|microhttpd'
 [ "$bad" -ne 0 ] || echo "layering holds: $(echo "$sources" | wc -w) files"

@@ -6,9 +6,9 @@
 #include <unistd.h>
 
 #include "kbs/server/admin.h"
-#include "kbs/server/exchange.h"
-#include "kbs/server/session.h"
-#include "kbs/server/token_keys.h"
+#include "kbs/server/http/exchange.h"
+#include "kbs/server/token/session.h"
+#include "kbs/server/token/token_keys.h"
 #include "tests/unit/ear_key.h"
 #include "tests/unit/unit.h"
 

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "kbs/server/store_pg.h"
+#include "kbs/server/store/store_pg.h"
 #include "tests/unit/unit.h"
 
 struct postgres {

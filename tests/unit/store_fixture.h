@@ -6,7 +6,7 @@
 #include <ftw.h>
 #include <unistd.h>
 
-#include "kbs/server/store_keys.h"
+#include "kbs/server/store/store_keys.h"
 #include "tests/unit/postgres_fixture.h"
 #include "tests/unit/unit.h"
 

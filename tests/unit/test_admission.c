@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/server/admission.h"
+#include "kbs/server/agents/admission.h"
 
 #include "tests/unit/unit.h"
 

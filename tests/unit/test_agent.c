@@ -3,7 +3,7 @@
 
 #include "crypt/base/b64.h"
 #include "crypt/base/clock.h"
-#include "kbs/server/agent.h"
+#include "kbs/server/agents/agent.h"
 
 #define SPKI_1 bytes_str("the DER of one key")
 #define SPKI_2 bytes_str("the DER of another")

@@ -2,7 +2,7 @@
 /* Agents that must attest again and again: who is late, who is shut out, and who comes in again. */
 #include "tests/unit/kbs_fixture.h"
 
-#include "kbs/server/agent_gate.h"
+#include "kbs/server/agents/agent_gate.h"
 
 #define SPKI   bytes_str("the DER of a key")
 #define SPKI_2 bytes_str("the DER of another key")

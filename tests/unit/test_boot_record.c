@@ -2,7 +2,7 @@
 /* What is remembered of good boots, and what explanations make of it. */
 #include "tests/unit/kbs_fixture.h"
 
-#include "kbs/server/boot_record.h"
+#include "kbs/server/agents/boot_record.h"
 
 #define AGENT_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define AGENT_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"

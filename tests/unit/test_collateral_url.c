@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/server/collateral_url.h"
+#include "kbs/server/outbound/collateral_url.h"
 #include "tests/unit/unit.h"
 
 #define CHIP "0123456789abcdef"

@@ -5,9 +5,9 @@
 #include <poll.h>
 #include <signal.h>
 
-#include "kbs/server/courier.h"
-#include "kbs/server/courier_process.h"
-#include "kbs/server/courier_wire.h"
+#include "kbs/server/outbound/courier.h"
+#include "kbs/server/outbound/courier_process.h"
+#include "kbs/server/outbound/courier_wire.h"
 #include "kbs/server/frames.h"
 #include "kbs/server/warden.h"
 #include "tests/unit/odd_server.h"

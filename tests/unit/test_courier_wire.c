@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include "kbs/server/courier_wire.h"
+#include "kbs/server/outbound/courier_wire.h"
 
 static struct err err;
 

@@ -2,7 +2,7 @@
 #include "tests/unit/unit.h"
 
 #include "crypt/base/b64.h"
-#include "kbs/server/init_data.h"
+#include "kbs/server/verifier/init_data.h"
 
 #define HEAD "version = \"0.1.0\"\nalgorithm = \"sha256\"\n"
 

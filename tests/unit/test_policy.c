@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/server/policy.h"
+#include "kbs/server/policy/policy.h"
 #include "tests/unit/inputs.h"
 
 static struct err err;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include "kbs/server/policy_query.h"
+#include "kbs/server/policy/policy_query.h"
 
 static struct err err;
 

@@ -4,8 +4,8 @@
 #include <pthread.h>
 
 #include "crypt/base/clock.h"
-#include "kbs/server/policy_engine.h"
-#include "kbs/server/policy_versions.h"
+#include "kbs/server/policy/policy_engine.h"
+#include "kbs/server/policy/policy_versions.h"
 
 #define ID "resource-policy"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/unit.h"
 
-#include "kbs/server/policy.h"
-#include "kbs/server/rego.h"
+#include "kbs/server/policy/policy.h"
+#include "kbs/server/policy/rego.h"
 
 static struct err err;
 

@@ -5,10 +5,10 @@
 #include "attest/runtime.h"
 #include "crypt/base/b64.h"
 #include "crypt/jwe.h"
-#include "kbs/server/agent.h"
-#include "kbs/server/attendance.h"
+#include "kbs/server/agents/agent.h"
+#include "kbs/server/agents/attendance.h"
 #include "kbs/server/refvalue.h"
-#include "kbs/server/policy.h"
+#include "kbs/server/policy/policy.h"
 
 #include <sys/stat.h>
 

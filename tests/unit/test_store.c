@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "crypt/base/file.h"
-#include "kbs/server/store.h"
+#include "kbs/server/store/store.h"
 
 static struct err err;
 static char root[64];

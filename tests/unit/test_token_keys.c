@@ -7,7 +7,7 @@
 #include "crypt/base/b64.h"
 #include "crypt/base/file.h"
 #include "fs/cli/certificate.h"
-#include "kbs/server/token_keys.h"
+#include "kbs/server/token/token_keys.h"
 
 #define NOW EAR_TEST_NOW
 #define TEE                                                               \

@@ -10,8 +10,8 @@
 #include "attest/runtime.h"
 #include "crypt/base/b64.h"
 #include "kbs/proto.h"
-#include "kbs/server/agent.h"
-#include "kbs/server/verifier.h"
+#include "kbs/server/agents/agent.h"
+#include "kbs/server/verifier/verifier.h"
 
 #define ASKERS    8
 #define QUESTIONS 25

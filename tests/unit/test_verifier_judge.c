@@ -5,7 +5,7 @@
 #include "crypt/base/b64.h"
 #include "crypt/base/file.h"
 #include "crypt/base/json.h"
-#include "kbs/server/verifier_judge.h"
+#include "kbs/server/verifier/verifier_judge.h"
 
 static char roots[8192]; /* that certified the EK of tests/vectors/tpm_keys.json */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/unit/inputs.h"
 
-#include "kbs/server/verifier_wire.h"
+#include "kbs/server/verifier/verifier_wire.h"
 
 static struct err err;
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "kbs/server/watchdog.h"
+#include "kbs/server/http/watchdog.h"
 #include "tests/unit/unit.h"
 
 #include <poll.h>
