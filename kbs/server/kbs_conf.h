@@ -37,7 +37,8 @@ struct kbs_conf {
         int64_t idle_ms;          /* a kept connection until its next request line */
         int64_t stop_ms;          /* requests in flight at SIGTERM */
         int64_t connections, connections_per_ip, threads;
-        int64_t body_max; /* bytes */
+        int64_t body_max;                     /* bytes */
+        int64_t rate, rate_burst, rate_total; /* http/rate_limit.h */
     } server;
     struct {
         char *kek;                /* file of the key-encryption key; NULL: plaintext */

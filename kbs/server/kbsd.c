@@ -21,6 +21,7 @@
 #include "kbs/server/agents/agent_gate.h"
 #include "kbs/server/outbound/courier_process.h"
 #include "kbs/server/http/httpd.h"
+#include "kbs/server/http/rate_limit.h"
 #include "kbs/server/outbound/jwks_source.h"
 #include "kbs/server/explain.h"
 #include "kbs/server/policy/policy_engine.h"
@@ -228,6 +229,7 @@ static void server_done(struct server *server)
     sessions_free(server->sessions);
     token_keys_free(server->token_keys);
     admission_free(server->admission);
+    rate_limit_free(server->rate_limit);
     store_free(server->store);
     admin_free(server->admin);
     publishers_free(server->publishers);
@@ -334,7 +336,8 @@ static bool start(const struct kbs_conf *conf, struct credentials *credentials, 
         .lifetime_s = conf->token.lifetime_ms / 1000,
     };
     if (!token_keys_new(conf, credentials->token_key, &server.token_keys, err) ||
-        !read_admission(conf, &server.admission, err))
+        !read_admission(conf, &server.admission, err) ||
+        !rate_limit_new(conf, &server.rate_limit, err))
         return false;
     server.signer.x5c = token_keys_x5c(server.token_keys);
     if (!admin_new(conf, &server.admin, err) || !publishers_new(conf, &server.publishers, err) ||

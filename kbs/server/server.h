@@ -21,6 +21,7 @@ struct courier;           /* courier.h */
 struct policy_engine;     /* policy_engine.h */
 struct verifiers;         /* verifier.h */
 struct webhook;           /* webhook.h */
+struct rate_limit;        /* http/rate_limit.h */
 struct publishers;        /* publisher.h */
 struct jwks_source;       /* jwks_source.h */
 struct sessions;          /* session.h */
@@ -33,6 +34,7 @@ struct server {
     struct publishers *publishers;   /* of signed reference values */
     struct admission *admission;     /* NULL: no list */
     struct webhook *webhook;         /* NULL: nobody is told of agents that are shut out */
+    struct rate_limit *rate_limit;   /* NULL: no limit */
     struct jwks_source *jwks_source; /* NULL: no key set comes by URL */
     struct ear_signer signer;
     struct token_keys *token_keys; /* whose tokens are taken */

@@ -143,6 +143,11 @@ static enum MHD_Result answer(
     if (ok && response->cookie[0])
         ok =
             MHD_add_response_header(reply, MHD_HTTP_HEADER_SET_COOKIE, response->cookie) == MHD_YES;
+    if (ok && response->retry_after_s > 0) {
+        char seconds[12];
+        snprintf(seconds, sizeof seconds, "%d", response->retry_after_s);
+        ok = MHD_add_response_header(reply, MHD_HTTP_HEADER_RETRY_AFTER, seconds) == MHD_YES;
+    }
     if (ok && is_stopping(httpd))
         ok = MHD_add_response_header(reply, MHD_HTTP_HEADER_CONNECTION, "close") == MHD_YES;
     enum MHD_Result result =

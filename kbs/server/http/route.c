@@ -4,6 +4,8 @@
 #include <stdio.h>
 
 #include "kbs/server/admin.h"
+#include "crypt/base/loop.h"
+#include "kbs/server/http/rate_limit.h"
 #include "kbs/server/server.h"
 
 #define PREFIX       "/kbs/v0/"
@@ -12,6 +14,7 @@
 
 #define STATUS_UNAUTHORIZED 401
 #define STATUS_FORBIDDEN    403
+#define STATUS_TOO_MANY     429
 
 static bool health(struct server *server, const struct request *request, struct response *response,
     struct err *err)
@@ -119,6 +122,20 @@ static bool admit_admin(struct server *server, struct request *request, struct r
     return false;
 }
 
+/* What anybody may ask costs a verifier's time, or a write: so often and no more. */
+static bool admit_stranger(
+    struct server *server, const struct request *request, struct response *response)
+{
+    int retry_s = 0;
+    if (rate_limit_take(server->rate_limit, request->peer, loop_now_ms(), &retry_s))
+        return true;
+    response_refuse(response, "HTTPFailed", NULL,
+        "too many requests; try again in %d s ([server] rate)", retry_s);
+    response->status = STATUS_TOO_MANY;
+    response->retry_after_s = retry_s;
+    return false;
+}
+
 bool route_admit(struct server *server, struct request *request, const struct route **ret_route,
     struct response *response)
 {
@@ -137,6 +154,9 @@ bool route_admit(struct server *server, struct request *request, const struct ro
         return false;
     }
     if (route->auth == AUTH_ADMIN && !admit_admin(server, request, response))
+        return false;
+    if (route->auth == AUTH_NONE && route->methods != REQUEST_GET &&
+        !admit_stranger(server, request, response))
         return false;
     request->rest = request->path + pattern_match(route->pattern, request->path);
     *ret_route = route;

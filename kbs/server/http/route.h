@@ -54,6 +54,7 @@ struct response {
     int status; /* 200 unless changed */
     int strict_status; /* under error_style = strict, where the name and the cause do not tell it; else 0 */
     const char *content_type; /* static text; NULL: no such header */
+    int retry_after_s;        /* of Retry-After; 0: none */
     struct buf body;
     char cookie[RESPONSE_COOKIE_MAX]; /* value of Set-Cookie, or "" */
     const char *error_name;           /* set by response_refuse, for the log */
