@@ -185,7 +185,7 @@ static bool send(
     struct sending *sending = context;
     auto_json *message = NULL, *answer = NULL;
     auto_free char *encoded = b64_encode(B64_STD, body);
-    auto_free char *pem = strndup((const char *)chain.data, chain.len);
+    auto_free char *pem = strndup(chain.len > 0 ? (const char *)chain.data : "", chain.len);
     if (!encoded || !pem)
         return err_nomem(err);
     if (!json_build(
