@@ -14,9 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct hcl_runtime runtime = {0};
     if (!hcl_report_parse(bytes_of(data, size), &report, &err))
         return 0;
-    const uint8_t *end = report.runtime_data.data + report.runtime_data.len;
+    struct bytes inner = report.runtime_data;
     if (report.hardware.len != HCL_HARDWARE_SIZE ||
-        (report.runtime_data.len > 0 && (end > data + size || report.runtime_data.data < data)))
+        (inner.len > 0 && (inner.data + inner.len > data + size || inner.data < data)))
         abort();
     if (hcl_runtime_parse(report.runtime_data, &runtime, &err) && !runtime.ak)
         abort();

@@ -68,8 +68,8 @@ wait_for 60 "the webhook to hear of it, at the second try" told failed "$AGENT"
 id=$(jq -sr 'map(select(.event == "failed"))[0].explanation' "$DIR/events")
 equal "its explanation names the claim" tpm.pcr11 "$(kbs explain "$id" --json | jq -r '[.findings[] | select(.match == false)][0].claim')"
 equal "and the history leads to it" "$id" "$(kbs agent history $UUID --json | jq -r '[.[] | select(.what == "failed")][0].ref')"
-revoked() { open_fails password EKEYREVOKED; }
-wait_for 60 "the guest to have wiped what it had" revoked
+opens_as() { [ "$(python3 "$HERE/fresh.py" errno "$MNT/password")" = "$1" ]; }
+wait_for 60 "the guest to have wiped what it had" opens_as EKEYREVOKED
 python3 - <<'PY' || die "the open descriptor still reads"
 import errno, os, sys
 try:
@@ -139,7 +139,10 @@ wait_for 60 "that machine to be let in again" reads
 equal "not the other" duplicate "$(shown "$TWIN" state)"
 
 # -- revoked ----------------------------------------------------------------------------------------
+wipes() { grep -c "every plaintext is wiped" "$DIR/sealedfs.log"; }
+before=$(wipes)
+wiped_again() { [ "$(wipes)" -gt "$before" ]; }
 kbs agent revoke "$AGENT" >/dev/null
 wait_for 60 "the webhook to hear of it" told revoked "$AGENT"
-wait_for 60 "the guest to wipe what it had, though nobody reads" grep -q "every plaintext is wiped" "$DIR/sealedfs.log"
+wait_for 60 "the guest to wipe what it had, though nobody reads" wiped_again
 open_fails password EKEYREVOKED
