@@ -3,12 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/queue.h>
 #include <time.h>
 
 #include "crypt/base/log.h"
 #include "crypt/base/loop.h"
+#include "kbs/server/quiet_thread.h"
 
 #define TIMEOUT_MS   10000
 #define ANSWER_MAX   65536
@@ -108,18 +108,10 @@ static void *run(void *arg)
 
 static bool start(struct webhook *webhook, struct err *err)
 {
-    pthread_condattr_t attributes;
-    sigset_t all, before;
     TAILQ_INIT(&webhook->queue);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&webhook->lock, NULL);
-    pthread_cond_init(&webhook->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    sigfillset(&all); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&webhook->thread, NULL, run, webhook);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    quiet_thread_condition(&webhook->changed);
+    int failed = quiet_thread_start(&webhook->thread, run, webhook);
     errno = failed;
     return failed == 0 || err_set_errno(err, ERR_NOMEM, "thread of the webhook");
 }

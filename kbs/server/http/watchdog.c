@@ -3,11 +3,11 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include "crypt/base/loop.h"
+#include "kbs/server/quiet_thread.h"
 
 struct watchdog {
     pthread_mutex_t lock;
@@ -58,17 +58,9 @@ static void *run(void *arg)
 
 static bool start(struct watchdog *watchdog, struct err *err)
 {
-    pthread_condattr_t attributes;
-    sigset_t all, before;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&watchdog->lock, NULL);
-    pthread_cond_init(&watchdog->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    sigfillset(&all); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&watchdog->thread, NULL, run, watchdog);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    quiet_thread_condition(&watchdog->changed);
+    int failed = quiet_thread_start(&watchdog->thread, run, watchdog);
     if (failed) {
         errno = failed;
         return err_set_errno(err, ERR_NOMEM, "thread that keeps deadlines");

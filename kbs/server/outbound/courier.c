@@ -13,6 +13,7 @@
 #include "kbs/server/outbound/courier_wire.h"
 #include "kbs/server/frames.h"
 #include "kbs/server/warden.h"
+#include "kbs/server/quiet_thread.h"
 
 #define HELLO_MS     60000
 #define RESPAWN_MS   1000
@@ -316,22 +317,11 @@ bool courier_new(const struct courier_conf *conf, struct courier **ret_courier, 
     return true;
 }
 
-/* The signals of the program are not this thread's business. */
-static int start_keeper(struct courier *courier)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&courier->keeper, NULL, keep, courier);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 bool courier_start(struct courier *courier, struct err *err)
 {
     if (courier->table.count == 0)
         return true;
-    int failed = start_keeper(courier);
+    int failed = quiet_thread_start(&courier->keeper, keep, courier);
     if (failed) {
         errno = failed;
         return err_set_errno(err, ERR_NOMEM, "thread that keeps the courier process");

@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <time.h>
 
 #include "crypt/base/log.h"
+#include "kbs/server/quiet_thread.h"
 
 #define TIMEOUT_MS 10000
 
@@ -76,17 +76,9 @@ static void *run(void *arg)
 
 static bool start(struct jwks_source *source, struct err *err)
 {
-    pthread_condattr_t attributes;
-    sigset_t all, before;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&source->lock, NULL);
-    pthread_cond_init(&source->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
-    sigfillset(&all); /* signals are the main thread's */
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&source->thread, NULL, run, source);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    quiet_thread_condition(&source->changed);
+    int failed = quiet_thread_start(&source->thread, run, source);
     errno = failed;
     return failed == 0 || err_set_errno(err, ERR_NOMEM, "thread that fetches key sets");
 }

@@ -14,6 +14,7 @@
 #include "crypt/base/log.h"
 #include "kbs/server/pem_dir.h"
 #include "kbs/server/warden.h"
+#include "kbs/server/quiet_thread.h"
 
 #define HELLO_MS  10000
 #define RESPAWN_S 1 /* between attempts that fail */
@@ -227,17 +228,6 @@ static void *keep(void *arg)
     return NULL;
 }
 
-/* The signals of the program are not this thread's business. */
-static int start_keeper(struct verifiers *verifiers)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&verifiers->keeper, NULL, keep, verifiers);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return failed;
-}
-
 /* -- certificates that the operator trusts -------------------------------------------------------------------- */
 
 static bool read_roots(const char *directory, struct buf *roots, struct err *err)
@@ -309,7 +299,7 @@ bool verifiers_new(const struct kbs_conf *conf, struct verifiers **ret_verifiers
 
 bool verifiers_start(struct verifiers *verifiers, struct err *err)
 {
-    int failed = start_keeper(verifiers);
+    int failed = quiet_thread_start(&verifiers->keeper, keep, verifiers);
     if (failed) {
         errno = failed;
         return err_set_errno(err, ERR_NOMEM, "thread that keeps the verifier processes");
